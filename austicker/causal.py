@@ -1,0 +1,419 @@
+"""The door to causal-learn: a table of region activity in, a `RegionGraph` by name out; it places no sticker.
+
+Every graph comes from the PC algorithm (Spirtes, Glymour and Scheines, 2000) in its order-independent form: the stable
+skeleton (Colombo and Maathuis, 2014), then unshielded colliders by separating set, then Meek's rules. Two colliders
+that claim one edge in opposite directions make it bidirected (causal-learn's `uc_rule=0, uc_priority=1`), so that the
+order of the columns decides nothing. Edges are read off the graph's matrix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from austicker import regions as table
+from austicker.motion import activity_from_action_units, corpus_motion, pixel_box
+from austicker.types import AustickerError, Bytes, Corpus, DiscoverySettings, Floats, RegionGraph
+
+METHODS = ("chi-square", "g-square", "fisher-z", "action-units", "per-image")
+BOTH_HEADS, FIRST_COMES = 1, 2
+"""causal-learn's `uc_priority`: what two colliders do that claim one edge; `FIRST_COMES` is its default."""
+COUNTS_PER_FREEDOM = 5
+"""Clips that a conditional contingency test needs per degree of freedom; with fewer it is not run, the edge stays."""
+RESIDUAL_FLOOR = 1e-12
+"""Share of a column's variance below which the conditions count as determining it."""
+
+Edges = tuple[tuple[str, str], ...]
+
+
+class _Test(Protocol):
+    """What causal-learn's search asks of an independence test."""
+
+    method: str
+
+    def __call__(self, x: int, y: int, conditions: Sequence[int]) -> float:
+        """Returns the p-value of "columns x and y are independent given `conditions`"."""
+
+
+class _Contingency:
+    """Pearson's chi-square or the G-square test on coded columns, summed over the strata of the conditions.
+
+    The statistic and the degrees of freedom (empty rows and columns of a stratum do not count) are causal-learn's;
+    its slow `scipy.stats` tail and its cache keys are not. With p = 0 for a conditional test on too few clips, a test
+    without power cannot remove an edge (README, Decisions).
+    """
+
+    def __init__(self, codes: NDArray[np.int64], method: str, counts_per_freedom: float = COUNTS_PER_FREEDOM) -> None:
+        from scipy.special import chdtrc
+
+        self.method = method
+        self._counts_per_freedom = counts_per_freedom
+        self._codes = codes
+        self._levels = codes.max(axis=0) + 1
+        self._tail: Callable[[float, float], float] = chdtrc
+        self._strata: dict[tuple[int, ...], tuple[NDArray[np.int64], int]] = {}
+        self._known: dict[tuple[int, int, tuple[int, ...]], float] = {}
+
+    def __call__(self, x: int, y: int, conditions: Sequence[int]) -> float:
+        key = (min(int(x), int(y)), max(int(x), int(y)), tuple(sorted(map(int, conditions))))
+        if key not in self._known:
+            self._known[key] = self._p_value(*key)
+        return self._known[key]
+
+    def _stratify(self, conditions: tuple[int, ...]) -> tuple[NDArray[np.int64], int]:
+        if conditions not in self._strata:
+            stratum = np.zeros(len(self._codes), np.int64)
+            for column in conditions:
+                stratum = stratum * self._levels[column] + self._codes[:, column]
+            present, stratum = np.unique(stratum, return_inverse=True)
+            self._strata[conditions] = stratum, len(present)
+        return self._strata[conditions]
+
+    def _p_value(self, x: int, y: int, conditions: tuple[int, ...]) -> float:
+        stratum, strata = self._stratify(conditions)
+        shape = (strata, int(self._levels[x]), int(self._levels[y]))
+        nominal = strata * (shape[1] - 1) * (shape[2] - 1)
+        if conditions and len(self._codes) < self._counts_per_freedom * nominal:
+            return 0.0
+        cell = (stratum * shape[1] + self._codes[:, x]) * shape[2] + self._codes[:, y]
+        counts = np.bincount(cell, minlength=math.prod(shape)).reshape(shape)  # (stratum, x, y)
+        rows, columns = counts.sum(axis=2), counts.sum(axis=1)
+        freedom = int((((rows > 0).sum(axis=1) - 1) * ((columns > 0).sum(axis=1) - 1)).sum())
+        if freedom == 0:
+            return 1.0
+        expected = rows[:, :, None] * columns[:, None, :] / rows.sum(axis=1)[:, None, None]
+        seen = counts > 0
+        observed, expected = counts[seen], expected[seen]
+        if self.method == "gsq":
+            statistic = 2 * float((observed * np.log(observed / expected)).sum())
+        else:
+            statistic = float((observed * observed / expected).sum()) - len(self._codes)
+        return float(self._tail(freedom, max(statistic, 0.0)))
+
+
+class _FisherZ:
+    """Fisher's z test of partial correlation from a correlation matrix; a column that S determines is independent."""
+
+    method = "fisherz"
+
+    def __init__(self, correlation: NDArray[np.float64], samples: int) -> None:
+        self._correlation = correlation
+        self._samples = samples
+        self._known: dict[tuple[int, ...], list[list[float]]] = {}
+
+    def __call__(self, x: int, y: int, conditions: Sequence[int]) -> float:
+        key = tuple(sorted(map(int, conditions)))
+        if key not in self._known:
+            self._known[key] = self._p_values(key).tolist()
+        return self._known[key][x][y]
+
+    def _p_values(self, conditions: tuple[int, ...]) -> NDArray[np.float64]:
+        """Returns the (r, r) p-values of all pairs given one set of conditions."""
+        from scipy.special import erfc
+
+        given = list(conditions)
+        across = self._correlation[:, given]  # (r, s)
+        inverse = np.linalg.pinv(self._correlation[np.ix_(given, given)], hermitian=True)
+        residual = self._correlation - across @ inverse @ across.T
+        spread = np.diag(residual)
+        degrees = self._samples - len(given) - 3
+        informative = (spread > RESIDUAL_FLOOR) & (degrees > 0)
+        scale = np.sqrt(np.where(informative, spread, 1.0))
+        limit = 1.0 - np.finfo(float).eps
+        partial = np.clip(residual / np.outer(scale, scale), -limit, limit)
+        z = math.sqrt(max(degrees, 0)) * np.abs(np.arctanh(partial))
+        p: NDArray[np.float64] = np.where(np.outer(informative, informative), erfc(z / math.sqrt(2)), 1.0)
+        return p
+
+
+def _search(
+    test: _Test, names: Sequence[str], alpha: float, max_conditions: int | None, conflict: int
+) -> tuple[Edges, Edges, Edges]:
+    """Runs PC; returns the directed, undirected and bidirected edges by name."""
+    from causallearn.utils.PCUtils import Meek, SkeletonDiscovery, UCSepset
+
+    shape_only = np.empty((0, len(names)))  # with a ready test, the search reads only how many columns there are
+    skeleton: Any = SkeletonDiscovery.skeleton_discovery(
+        shape_only, alpha, test, stable=True, show_progress=False, max_k=max_conditions
+    )
+    matrix = Meek.meek(UCSepset.uc_sepset(skeleton, conflict)).G.graph
+    directed, undirected, bidirected = [], [], []
+    for i, first in enumerate(names):
+        for j, second in enumerate(names[i + 1 :], i + 1):
+            # causal-learn writes the mark at i's end into [i, j]: 1 is an arrow head, -1 a tail
+            marks = (int(matrix[i, j]), int(matrix[j, i]))
+            if marks == (-1, 1):
+                directed.append((first, second))
+            elif marks == (1, -1):
+                directed.append((second, first))
+            elif marks == (-1, -1):
+                undirected.append((first, second))
+            elif marks == (1, 1):
+                bidirected.append((first, second))
+    return tuple(directed), tuple(undirected), tuple(bidirected)
+
+
+def quantile_codes(column: NDArray[Any], bins: int) -> NDArray[np.int64]:
+    """Returns the quantile bin (0 .. bins-1) of every value by mid-rank, so equal values share a bin."""
+    _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
+    middle = np.cumsum(counts) - counts / 2  # mid-rank in 0 .. n
+    codes: NDArray[np.int64] = np.floor(middle * bins / len(column)).astype(np.int64)[inverse]
+    return codes
+
+
+def _correlation(columns: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(np.corrcoef(columns, rowvar=False, dtype=np.float64))
+
+
+def _keep(columns: NDArray[Any]) -> list[int]:
+    """Returns the columns that vary and repeat no earlier one."""
+    kept: list[int] = []
+    for j in range(columns.shape[1]):
+        column = columns[:, j]
+        if len(np.unique(column)) > 1 and not any(np.array_equal(column, columns[:, k]) for k in kept):
+            kept.append(j)
+    return kept
+
+
+def _graph(activity: NDArray[Any], names: Sequence[str], settings: DiscoverySettings) -> RegionGraph:
+    """Returns the graph of one table, without a winner."""
+    if settings.method in ("chi-square", "g-square"):
+        columns = [quantile_codes(column, settings.bins) for column in activity.T]
+        activity = np.stack(columns, axis=1) if columns else activity
+    kept = _keep(activity)
+    activity = activity[:, kept]
+    present = tuple(names[j] for j in kept)
+    if len(kept) < 2:
+        return _named(names, present, ((), (), ()))
+    test: _Test
+    if settings.method == "fisher-z":
+        test = _FisherZ(_correlation(activity), len(activity))
+    else:
+        codes = np.stack([np.unique(column, return_inverse=True)[1] for column in activity.T], axis=1)
+        test = _Contingency(codes, "gsq" if settings.method == "g-square" else "chisq")
+    return _named(names, present, _search(test, present, settings.alpha, settings.max_conditions, BOTH_HEADS))
+
+
+def _named(names: Sequence[str], present: tuple[str, ...], edges: tuple[Edges, Edges, Edges]) -> RegionGraph:
+    """Returns a graph without a winner whose `dropped` are the names that are not present."""
+    dropped = tuple(name for name in names if name not in present)
+    directed, undirected, bidirected = edges
+    return RegionGraph(
+        regions=present, dropped=dropped, directed=directed, undirected=undirected, bidirected=bidirected
+    )
+
+
+def elect(graph: RegionGraph, frequency: Callable[[Sequence[str]], Mapping[str, float]]) -> RegionGraph:
+    """Returns `graph` with its winner: the highest directed out-degree, ties broken in the order of `decided_by`.
+
+    Args:
+        graph: a graph without a winner.
+        frequency: how often each of the named regions led in resamples; asked only while a tie stands.
+    """
+    degree = Counter(cause for cause, _ in graph.directed)
+    if not degree:
+        return replace(graph, winner=None, decided_by="no directed edge", tied=())
+    half = Counter(region for edge in graph.undirected for region in edge)
+    tied = _leaders(graph.regions, degree)
+    left, decided_by = tied, "out-degree"
+    if len(left) > 1:
+        left, decided_by = _leaders(left, {name: degree[name] + half[name] / 2 for name in left}), "half-undirected"
+    if len(left) > 1:
+        left, decided_by = _leaders(left, frequency(left)), "bootstrap"
+    if len(left) > 1:
+        left, decided_by = left[:1], "index"
+    return replace(graph, winner=left[0], decided_by=decided_by, tied=tied if len(tied) > 1 else ())
+
+
+def _leaders(names: Sequence[str], score: Mapping[str, float]) -> tuple[str, ...]:
+    best = max(score.get(name, 0) for name in names)
+    return tuple(name for name in names if score.get(name, 0) == best)
+
+
+def _bootstrap(
+    activity: NDArray[Any],
+    regions: Sequence[str],
+    settings: DiscoverySettings,
+    subjects: Sequence[str],
+    rng: np.random.Generator,
+) -> Callable[[Sequence[str]], Mapping[str, float]]:
+    """Returns a count of how often each named region leads when whole subjects are drawn with replacement.
+
+    A resample in which several regions lead is shared out between them.
+    """
+
+    def frequency(names: Sequence[str]) -> Mapping[str, float]:
+        groups = [np.flatnonzero(np.asarray(subjects) == subject) for subject in sorted(set(subjects))]
+        led = Counter[str]()
+        shares: dict[str, Fraction] = dict.fromkeys(names, Fraction(0))
+        for _ in range(settings.bootstraps):
+            drawn = rng.integers(len(groups), size=len(groups))
+            graph = _graph(activity[np.concatenate([groups[k] for k in drawn])], regions, settings)
+            led = Counter(cause for cause, _ in graph.directed)
+            leading = _leaders(graph.regions, led) if led else ()
+            for name in set(leading) & set(names):
+                shares[name] += Fraction(1, len(leading))
+        return {name: float(share) for name, share in shares.items()}
+
+    return frequency
+
+
+def discover(
+    activity: NDArray[Any],
+    regions: Sequence[str],
+    *,
+    settings: DiscoverySettings,
+    subjects: Sequence[str],
+    rng: np.random.Generator,
+) -> RegionGraph:
+    """Returns the causal graph of the regions and its winner.
+
+    A column that is constant, or equals an earlier one (after binning, for the binned tests), is dropped and named.
+
+    Args:
+        activity: (n, r) region motion, or 0 and 1 for "action-units"; one row per clip.
+        regions: the r names, in table order.
+        settings: any method but "per-image".
+        subjects: the person of each row; a tie is broken by resampling persons.
+        rng: drawn from only where a tie needs it.
+
+    Raises:
+        AustickerError: the table is not (n, r), holds NaN or infinity, or the method works on no table.
+    """
+    if settings.method not in METHODS[:4]:
+        raise AustickerError(f"Discovery method '{settings.method}' works on no table; use one of {METHODS[:4]}.")
+    if activity.shape != (len(subjects), len(regions)):
+        raise AustickerError(
+            f"Region activity is {activity.shape}; it must be clips x regions, {len(subjects)} x {len(regions)}."
+        )
+    bad = [name for name, column in zip(regions, activity.T, strict=True) if not np.isfinite(column).all()]
+    if bad:
+        raise AustickerError(f"Region activity of {', '.join(bad)} is not finite; check the clips' landmarks.")
+    graph = _graph(activity, regions, settings)
+    return elect(graph, _bootstrap(activity, regions, settings, subjects, rng))
+
+
+def discover_per_image(image: Bytes, landmarks: Floats, *, alpha: float = 0.05) -> RegionGraph:
+    """Returns the graph of a single picture as the AU-Sticker repository's code makes it; kept for comparison only.
+
+    The deleted `main_au.py` blackens the picture outside each region, takes the values of the 14 copies as samples
+    and runs causal-learn's default PC with Fisher's z: no cap on the conditions. Pixels of one picture are no
+    independent samples: the graph is dense whatever the picture shows. Ties fall to the lowest index; where no edge
+    is directed there is no winner.
+
+    Args:
+        image: (h, w, c) uint8; a gray picture counts as three equal channels, as it did there.
+        landmarks: (68, 2) iBUG points as (x, y) fractions of the aligned face.
+        alpha: significance level.
+    """
+    height, width, channels = image.shape
+    boxes = table.locate(landmarks, aspect=width / height)
+    masked = np.zeros((len(table.NAMES), height, width, channels))
+    for copy, name in zip(masked, table.NAMES, strict=True):
+        window = pixel_box(boxes[name], height, width)
+        copy[window] = image[window]
+    columns = masked.reshape(len(table.NAMES), -1).T  # (pixel slot, region)
+    kept = _keep(columns)
+    present = tuple(table.NAMES[j] for j in kept)
+    edges: tuple[Edges, Edges, Edges] = ((), (), ())
+    if len(kept) > 1:
+        samples = height * width * max(channels, 3)
+        edges = _search(_FisherZ(_correlation(columns[:, kept]), samples), present, alpha, None, FIRST_COMES)
+    graph = _named(table.NAMES, present, edges)
+    degree = Counter(cause for cause, _ in graph.directed)
+    if not degree:
+        return graph
+    tied = _leaders(present, degree)
+    if len(tied) == 1:
+        return replace(graph, winner=tied[0], decided_by="out-degree")
+    return replace(graph, winner=tied[0], decided_by="index", tied=tied)
+
+
+def majority(graphs: Sequence[RegionGraph]) -> RegionGraph:
+    """Returns the one graph of a fold of per-image graphs: the most frequent winner, the lowest index among equals.
+
+    An edge is kept, with its mark, where more than half of the pictures have it; `tied` are the winners of equal
+    count; a region is dropped where no picture could use it.
+    """
+
+    def common(kind: str) -> Edges:
+        count = Counter(edge for graph in graphs for edge in getattr(graph, kind))
+        return tuple(sorted((edge for edge in count if 2 * count[edge] > len(graphs)), key=_table_order))
+
+    present = tuple(name for name in table.NAMES if any(name in graph.regions for graph in graphs))
+    merged = _named(table.NAMES, present, (common("directed"), common("undirected"), common("bidirected")))
+    winners = Counter(graph.winner for graph in graphs if graph.winner is not None)
+    if not winners:
+        return merged
+    tied = _leaders(present, winners)
+    return replace(merged, winner=tied[0], decided_by="per-image majority", tied=tied if len(tied) > 1 else ())
+
+
+def _table_order(edge: tuple[str, str]) -> tuple[int, int]:
+    return table.NAMES.index(edge[0]), table.NAMES.index(edge[1])
+
+
+def discover_fold(corpus: Corpus, positions: Sequence[int], settings: DiscoverySettings, *, seed: int) -> RegionGraph:
+    """Returns the graph that the clips at `positions` (a fold's training clips) give; no other clip is read.
+
+    Raises:
+        AustickerError: "action-units" on clips that list none, or what `discover` raises.
+    """
+    if settings.method == "per-image":
+        return majority([_apex_graph(corpus, position, settings.alpha) for position in positions])
+    clips = [corpus.clips[position] for position in positions]
+    if settings.method != "action-units":
+        activity: NDArray[Any] = corpus_motion(corpus, positions)
+    elif any(clip.action_units for clip in clips):
+        activity = activity_from_action_units(clips)
+    else:
+        raise AustickerError(f"No clip of '{corpus.name}' lists action units; set the discovery method to chi-square.")
+    subjects = [clip.subject for clip in clips]
+    rng = np.random.default_rng(seed)
+    return discover(activity, table.NAMES, settings=settings, subjects=subjects, rng=rng)
+
+
+def _apex_graph(corpus: Corpus, position: int, alpha: float) -> RegionGraph:
+    apex = corpus.clips[position].apex
+    return discover_per_image(corpus.frames[position, apex], corpus.landmarks[position, apex], alpha=alpha)
+
+
+def against_truth(graph: RegionGraph, planted: Edges) -> dict[str, float | bool | None]:
+    """Returns how far a found graph is from a planted one; a rate with an empty denominator is None.
+
+    `structural_hamming_distance` counts the pairs of regions that differ from the planted DAG, one each: missing,
+    extra, or `misoriented` (reversed, undirected or bidirected). The skeleton rates ask whether a pair is joined at
+    all, the orientation rates compare directed edges alone. The planted winner is any region of the highest
+    planted out-degree.
+    """
+    true_pairs = {frozenset(edge) for edge in planted}
+    found_pairs = {frozenset(edge) for edge in graph.directed + graph.undirected + graph.bidirected}
+    shared = true_pairs & found_pairs
+    right = set(planted) & set(graph.directed)
+    missing, extra = len(true_pairs - shared), len(found_pairs - shared)
+    misoriented = len(shared) - len(right)
+    degree = Counter(cause for cause, _ in planted)
+    return {
+        "structural_hamming_distance": missing + extra + misoriented,
+        "missing": missing,
+        "extra": extra,
+        "misoriented": misoriented,
+        **_rates("skeleton", len(shared), len(found_pairs), len(true_pairs)),
+        **_rates("orientation", len(right), len(graph.directed), len(planted)),
+        "winner_is_planted": graph.winner in _leaders(tuple(degree), degree) if degree else None,
+    }
+
+
+def _rates(kind: str, hits: int, found: int, true: int) -> dict[str, float | bool | None]:
+    return {
+        f"{kind}_precision": hits / found if found else None,
+        f"{kind}_recall": hits / true if true else None,
+        f"{kind}_f1": 2 * hits / (found + true) if found + true else None,
+    }

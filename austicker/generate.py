@@ -1,0 +1,171 @@
+"""Writes adversarial pictures to disk: a sticker on the frames of a corpus or on the photos of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from austicker import identity, stickers
+from austicker.corpora import Progress
+from austicker.faces import detector, ibug_68
+from austicker.placements import place
+from austicker.placements.scene import Scene
+from austicker.regions import face_width
+from austicker.store import write_whole
+from austicker.types import AustickerError, Bytes, Corpus, Floats, Placement, RegionGraph, Sticker
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How the pictures are made.
+
+    Attributes:
+        side: the sticker's side as a fraction of the face's.
+        size_px: (width, height) of the written pictures, or None to keep theirs.
+        graphs: causal graph by subject, for the placement "causal" on a corpus.
+        seed: of random places.
+    """
+
+    stickers: tuple[str, ...]
+    placement: str
+    side: float
+    size_px: tuple[int, int] | None = None
+    graphs: Mapping[str, RegionGraph] = field(default_factory=dict)
+    seed: int = 0
+
+
+def adversarial(picture: Bytes, sticker: Sticker, placement: Placement, size: tuple[int, int]) -> Bytes:
+    """Returns an (h, w, 3) RGB picture with the sticker at its place (Eq. 2), rounded to 8 bits.
+
+    Args:
+        picture: (h, w, 3) uint8 RGB.
+        sticker: the sticker.
+        placement: where its centre goes, as fractions of the picture.
+        size: (width, height) of the sticker in pixels.
+    """
+    import torch
+
+    pasted = stickers.composite(
+        torch.from_numpy(np.moveaxis(picture, 2, 0)[None, None].astype(np.float32)),
+        torch.from_numpy(stickers.resized(sticker, *size))[None],
+        torch.zeros(1, dtype=torch.long),
+        torch.tensor([[[placement.centre.x, placement.centre.y]]]),
+    )
+    rounded: Bytes = np.moveaxis(pasted[0, 0].round().clamp(0, 255).to(torch.uint8).numpy(), 0, 2)
+    return rounded
+
+
+def from_corpus(corpus: Corpus, look: Look, folder: Path, progress: Progress) -> int:
+    """Writes every frame of a corpus with every sticker: `folder/sticker/clip/frame.png`; returns the count."""
+    height, width, channels = corpus.frames.shape[2:]
+    size = stickers.size_px(look.side, face_width_px=width, face_height_px=height)
+    written = 0
+    for number, clip in enumerate(corpus.clips):
+        progress(number, len(corpus.clips))
+        landmarks = corpus.landmarks[number][clip.onset]
+        scene = Scene(landmarks=landmarks, aspect=width / height, graph=look.graphs.get(clip.subject))
+        found = _place(look, scene, clip.clip)
+        for name in look.stickers:
+            sticker = stickers.load(name)
+            for index, frame in enumerate(corpus.frames[number]):
+                picture = np.repeat(frame, 3, axis=2) if channels == 1 else frame
+                made = adversarial(picture, sticker, found, size)
+                _write(folder / Path(sticker.name).stem / clip.clip / f"{index:03d}.png", made, look)
+                written += 1
+    progress(len(corpus.clips), len(corpus.clips))
+    return written
+
+
+def from_folder(source: Path, look: Look, folder: Path, progress: Progress) -> tuple[int, tuple[str, ...]]:
+    """Writes every photo below a folder with every sticker: `folder/sticker/<same path>.png`.
+
+    Returns:
+        How many pictures were written, and a sentence for each photo that was not.
+
+    Raises:
+        AustickerError: there is no such folder or no photo in it.
+    """
+    if not source.is_dir():
+        raise AustickerError(f"There is no folder '{source}': name a folder of photos.")
+    photos = sorted(path for path in source.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+    if not photos:
+        raise AustickerError(f"The folder '{source}' holds no photo ({', '.join(PICTURES)}): name another.")
+    written, skipped = 0, []
+    needs_face = look.placement != "centre"
+    for number, (path, picture, landmarks) in enumerate(_photos(photos, look, needs_face)):
+        progress(number, len(photos))
+        if picture is None or (needs_face and landmarks is None):
+            reason = "it cannot be read as a picture" if picture is None else "no face was found in it"
+            skipped.append(f"'{path}' was skipped: {reason}.")
+            continue
+        points = np.zeros((68, 2), np.float32) if landmarks is None else landmarks
+        relative = path.relative_to(source)
+        height, width = picture.shape[:2]
+        scene = Scene(landmarks=points, aspect=width / height)
+        found = _place(look, scene, str(relative))
+        face_px = width * (face_width(points, aspect=scene.aspect) if needs_face else 1)
+        size = stickers.size_px(look.side, face_width_px=round(face_px), face_height_px=round(face_px))
+        for name in look.stickers:
+            sticker = stickers.load(name)
+            target = folder / Path(sticker.name).stem / relative.with_suffix(".png")
+            _write(target, adversarial(picture, sticker, found, size), look)
+            written += 1
+    progress(len(photos), len(photos))
+    return written, tuple(skipped)
+
+
+def _photos(
+    paths: Sequence[Path], look: Look, needs_face: bool
+) -> Iterator[tuple[Path, Bytes | None, Floats | None]]:
+    """Yields each photo with its 68 landmarks as fractions; None where it cannot be read or has no face."""
+    if not needs_face:
+        for path in paths:
+            yield path, _read(path), None
+        return
+    with detector() as detect:
+        for path in paths:
+            picture = _read(path)
+            face = detect(picture) if picture is not None else None
+            if picture is None or face is None:
+                yield path, picture, None
+            else:
+                height, width = picture.shape[:2]
+                yield path, picture, ibug_68(face.mesh) / np.array([width, height], np.float32)
+
+
+def _place(look: Look, scene: Scene, name: str) -> Placement:
+    found = place(look.placement, scene, identity.generator(str(look.seed), look.placement, name))
+    if found is None:
+        raise AustickerError(f"The placement '{look.placement}' has no answer for '{name}': name a region instead.")
+    return found
+
+
+def _read(path: Path) -> Bytes | None:
+    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    return None if decoded is None else np.ascontiguousarray(decoded[:, :, ::-1])
+
+
+def _write(path: Path, picture: Bytes, look: Look) -> None:
+    if look.size_px is not None:
+        picture = cv2.resize(picture, look.size_px, interpolation=cv2.INTER_LANCZOS4)
+    encoded: Any = cv2.imencode(".png", np.ascontiguousarray(picture[:, :, ::-1]))[1]
+    write_whole(path, encoded.tobytes())
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Reads "WIDTHxHEIGHT" in pixels.
+
+    Raises:
+        AustickerError: the text is something else.
+    """
+    width, cross, height = text.lower().partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal() and 0 < int(width) <= 8192 and 0 < int(height) <= 8192):
+        raise AustickerError(f"The size '{text}' is not WIDTHxHEIGHT in pixels, such as 256x256.")
+    return int(width), int(height)

@@ -1,0 +1,63 @@
+"""Identities: digests of every declared input that can change a result, and of nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from austicker.types import Clip, Corpus, DiscoverySettings, Fold, ModelSettings
+
+IDENTITY_VERSION = 1
+"""Raised when the code changes so that old results no longer stand for new ones."""
+
+
+def digest(kind: str, **parts: Any) -> str:
+    """Returns 20 hex digits for a thing of one kind made from these JSON values."""
+    content = json.dumps(
+        {"kind": kind, "version": IDENTITY_VERSION, **parts},
+        sort_keys=True,
+        separators=(",", ":"),
+        allow_nan=False,
+    )
+    return hashlib.sha256(content.encode()).hexdigest()[:20]
+
+
+def _names(clips: Sequence[Clip], positions: Sequence[int]) -> list[str]:
+    return [clips[position].clip for position in positions]
+
+
+def of_model(corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> str:
+    """Returns the identity of trained weights; the label is a name, not an input."""
+    recipe = {key: value for key, value in asdict(settings).items() if key != "label"}
+    held_out = _names(corpus.clips, fold.test) if settings.selection == "oracle-epoch" else []
+    return digest(
+        "model",
+        corpus=corpus.fingerprint,
+        train=_names(corpus.clips, fold.train),
+        held_out=held_out,
+        recipe=recipe,
+        seed=seed,
+    )
+
+
+def of_graph(corpus: Corpus, fold: Fold, settings: DiscoverySettings) -> str:
+    """Returns the identity of a fold's causal graph."""
+    return digest(
+        "graph", corpus=corpus.fingerprint, train=_names(corpus.clips, fold.train), settings=asdict(settings)
+    )
+
+
+def generator(*parts: str) -> np.random.Generator:
+    """Returns the random generator that belongs to an identity, whichever worker or attempt asks for it."""
+    seed = hashlib.sha256("\n".join(parts).encode()).digest()
+    return np.random.default_rng(np.frombuffer(seed, np.uint32))
+
+
+def seed_of(identity: str) -> int:
+    """Returns a seed below 2**31 that belongs to an identity."""
+    return int(generator(identity).integers(2**31))

@@ -1,0 +1,202 @@
+"""A job and its corpora to cells and tasks: what is to be done and what is done already; runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from austicker import corpora, folds, identity, placements, results, stickers
+from austicker.corpora import Progress
+from austicker.job import Job
+from austicker.store import Store
+from austicker.types import Cell, Corpus, Fold, ModelSettings
+
+Stage = Literal["train", "discover", "attack"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """The unit of scheduling, as ids and records; `needs` are the ids of the tasks that must end before.
+
+    Attributes:
+        model: label of the recogniser, or "" in stage "discover".
+        weights: identity of the trained weights, or "" in stage "discover".
+        graph: identity of the fold's causal graph, or "" in stage "train".
+        cells: what an attack shard still has to do.
+    """
+
+    id: str
+    stage: Stage
+    corpus: str
+    fold: str
+    model: str = ""
+    seed: int = 0
+    weights: str = ""
+    graph: str = ""
+    cells: tuple[Cell, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Returns a short name for progress and failures."""
+        return " ".join(part for part in (self.stage, self.model, self.corpus, self.fold) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """All cells that share one trained model."""
+
+    corpus: str
+    fold: Fold
+    settings: ModelSettings
+    seed: int
+    weights: str
+    graph: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The whole grid of a job over opened corpora."""
+
+    job: Job
+    corpora: Mapping[str, Corpus] = field(repr=False)
+    folds: Mapping[str, tuple[Fold, ...]]
+    shards: tuple[Shard, ...] = field(repr=False)
+
+    @property
+    def cells(self) -> frozenset[str]:
+        """Returns the identities of every cell that the job expects."""
+        return frozenset(cell.id for shard in self.shards for cell in shard.cells)
+
+    @property
+    def rows(self) -> int:
+        """Returns the number of verdict rows of a complete run."""
+        return sum(len(shard.fold.test) * len(shard.cells) for shard in self.shards)
+
+    @property
+    def evaluations(self) -> int:
+        """Returns the clips shown to recognisers in a complete run: one per row, and each test clip once clean."""
+        return self.rows + sum(len(shard.fold.test) for shard in self.shards)
+
+    @property
+    def graphs(self) -> dict[tuple[str, str], str]:
+        """Returns the identity of every causal graph by (corpus, fold)."""
+        return {(shard.corpus, shard.fold.name): shard.graph for shard in self.shards}
+
+    def tasks(self, store: Store) -> tuple[Task, ...]:
+        """Returns what the store lacks: expected cells minus cells in valid parts, and the stages that they need."""
+        done = results.done_cells(store.verdicts)
+        tasks: dict[str, Task] = {}
+        for shard in self.shards:
+            missing = tuple(cell for cell in shard.cells if cell.id not in done)
+            if missing:
+                for task in self._shard_tasks(shard, missing, store):
+                    tasks[task.id] = task
+        return tuple(tasks.values())
+
+    def _shard_tasks(self, shard: Shard, missing: tuple[Cell, ...], store: Store) -> Iterator[Task]:
+        needs = []
+        common = {"corpus": shard.corpus, "fold": shard.fold.name}
+        if not has_weights(store, shard.weights):
+            needs.append(f"train-{shard.weights}")
+            yield Task(
+                id=needs[-1],
+                stage="train",
+                model=shard.settings.label,
+                seed=shard.seed,
+                weights=shard.weights,
+                **common,
+            )
+        if not store.graph(shard.graph).is_file():
+            needs.append(f"discover-{shard.graph}")
+            yield Task(id=needs[-1], stage="discover", graph=shard.graph, **common)
+        yield Task(
+            id=f"attack-{results.part_name(cell.id for cell in missing)}",
+            stage="attack",
+            model=shard.settings.label,
+            seed=shard.seed,
+            weights=shard.weights,
+            graph=shard.graph,
+            cells=missing,
+            needs=tuple(needs),
+            **common,
+        )
+
+
+def has_weights(store: Store, weights: str) -> bool:
+    """Tells whether trained weights and their record are in the store."""
+    return (store.models / f"{weights}.json").is_file() and (store.models / f"{weights}.safetensors").is_file()
+
+
+def done(plan: Plan, store: Store) -> frozenset[str]:
+    """Returns the cells of the plan that the store holds."""
+    return results.done_cells(store.verdicts) & plan.cells
+
+
+def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
+    """Opens the job's corpora and lays out its grid.
+
+    Raises:
+        AustickerError: a corpus cannot be opened, or a number of folds is impossible.
+    """
+    opened, divided, shards = {}, {}, []
+    for choice in job.corpora:
+        corpus = corpora.open_corpus(choice.name, Path(choice.root) if choice.root else None, progress)
+        opened[choice.name] = corpus
+        divided[choice.name] = folds.some(folds.loso(corpus.clips), choice.folds)
+        shards += [
+            _shard(job, corpus, fold, settings, seed)
+            for fold in divided[choice.name]
+            for settings in job.models
+            for seed in job.seeds
+        ]
+    return Plan(job=job, corpora=opened, folds=divided, shards=tuple(shards))
+
+
+def _shard(job: Job, corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> Shard:
+    weights = identity.of_model(corpus, fold, settings, seed)
+    graph = identity.of_graph(corpus, fold, job.discovery)
+    cells = []
+    for attack in job.attacks:
+        for name in attack.stickers:
+            sticker = stickers.load(name)
+            for placement in attack.placements:
+                cell = identity.digest(
+                    "cell",
+                    weights=weights,
+                    graph=graph if placements.reads_graph(placement) else "",
+                    model=settings.label,
+                    test=[corpus.clips[position].clip for position in fold.test],
+                    attack=attack.name,
+                    sticker=sticker.digest,
+                    sticker_name=sticker.name,
+                    placement=placement,
+                    side=attack.side,
+                    variant=attack.variant,
+                )
+                cells.append(
+                    Cell(
+                        id=cell,
+                        corpus=corpus.name,
+                        protocol=job.protocol,
+                        fold=fold.name,
+                        model=settings.label,
+                        attack=attack.label,
+                        sticker=sticker.name,
+                        placement=placement,
+                        side=attack.side,
+                        seed=seed,
+                    )
+                )
+    return Shard(
+        corpus=corpus.name,
+        fold=fold,
+        settings=settings,
+        seed=seed,
+        weights=weights,
+        graph=graph,
+        cells=tuple(cells),
+    )

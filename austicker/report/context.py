@@ -1,0 +1,73 @@
+"""What the report must know besides the verdicts, as plain frozen records; reads no store itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from austicker.types import Box, Bytes, RegionGraph
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusInfo:
+    """A corpus in words and counts.
+
+    Attributes:
+        synthetic: one sentence to print wherever results are shown, or "" for recorded clips.
+        planted: edges (cause, effect) of a planted causal model, or () where the truth is unknown.
+        folds_run: folds that the job evaluates, of `folds_total` that the protocol has.
+    """
+
+    labels: tuple[str, ...]
+    synthetic: str
+    fingerprint: str
+    n_clips: int
+    n_subjects: int
+    planted: tuple[tuple[str, str], ...] = ()
+    folds_run: int
+    folds_total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A recogniser's settings; `reduced` says in words how it is smaller than published, or is ""."""
+
+    settings: Json
+    parameters: int
+    reduced: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Everything that the report prints and that no verdict holds.
+
+    Attributes:
+        name: the job's name.
+        job: the canonical job.
+        provenance: titles ("versions", "hardware", "git") to names to values.
+        corpora: by name.
+        models: by label, which is the verdicts' `model`.
+        graphs: by (corpus, fold).
+        truth: by (corpus, fold), scores of a graph against the planted one (`causal.against_truth`).
+        failures: one mapping per failed shard, printed as it is.
+        face: (h, w, 3) uint8 RGB mean face, or None.
+        boxes: the 14 regions on that face, by name; empty without a face.
+        examples: (caption, (h, w, 3) uint8 RGB) of attacked faces.
+    """
+
+    name: str
+    job: Json
+    provenance: Mapping[str, Json]
+    corpora: Mapping[str, CorpusInfo]
+    models: Mapping[str, ModelInfo]
+    cells_expected: int
+    cells_done: int
+    graphs: Mapping[tuple[str, str], RegionGraph] = field(default_factory=dict)
+    truth: Mapping[tuple[str, str], Mapping[str, float | bool | None]] = field(default_factory=dict)
+    failures: Sequence[Json] = ()
+    face: Bytes | None = field(default=None, compare=False, repr=False)
+    boxes: Mapping[str, Box] = field(default_factory=dict)
+    examples: Sequence[tuple[str, Bytes]] = field(default=(), compare=False, repr=False)

@@ -1,0 +1,90 @@
+"""Names of placements as the report groups and orders them, and the best fixed region; draws no number itself."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from austicker.regions import NAMES, POSITIONS
+
+CAUSAL = "causal"
+RANDOM = "random"
+RANDOM_MEAN = "random mean"
+BEST_ELSEWHERE = "best region (other subjects)"
+BEST_HERE = "best region (same clips)"
+UPPER_BOUND = "picked on the same clips: an upper bound"
+GROUP = ("corpus", "protocol", "model", "attack", "sticker", "side")
+"""One setting of everything but the placement; seeds are pooled."""
+
+
+def family() -> pl.Expr:
+    """Returns the family of a placement: "random/3" is "random", Fig. 4's five places are "named position"."""
+    name = pl.col("placement")
+    named = name.is_in(list(POSITIONS))
+    return pl.when(named).then(pl.lit("named position")).otherwise(name.str.split("/").list.first()).alias("family")
+
+
+def title(placement: str) -> str:
+    """Returns a placement as it is printed."""
+    return placement.removeprefix("region/").replace("-", " ")
+
+
+def order(placements: list[str]) -> list[str]:
+    """Returns Fig. 4's places, causal, random, the 14 regions in table order, then plug-ins by name."""
+    known = [*POSITIONS, CAUSAL, RANDOM_MEAN, "centre", *(f"region/{name}" for name in NAMES)]
+    rank = {name: index for index, name in enumerate(known)}
+    return sorted(set(placements), key=lambda name: (rank.get(name, len(rank)), name))
+
+
+def _regions(verdicts: pl.DataFrame) -> pl.DataFrame:
+    wrong = (pl.col("attacked_pred") != pl.col("label")).cast(pl.Int64).alias("wrong")
+    return verdicts.filter(pl.col("placement").str.starts_with("region/")).with_columns(wrong)
+
+
+def _order_of(placement: pl.Expr) -> pl.Expr:
+    """Returns the rank that breaks ties between equally good regions: table order."""
+    ranks = {f"region/{name}": index for index, name in enumerate(NAMES)}
+    return placement.replace_strict(ranks, default=len(ranks), return_dtype=pl.Int64).alias("rank")
+
+
+def best_here(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Returns the verdicts of the region with most errors in each group, chosen on these same clips: optimistic."""
+    wanted = _pick(_regions(verdicts).group_by(*GROUP, "placement").agg(pl.col("wrong").mean().alias("rate")), GROUP)
+    return _taken(verdicts, wanted, GROUP, BEST_HERE)
+
+
+def best_elsewhere(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Returns each subject's verdicts at the region with most errors on all other subjects of its group.
+
+    Under leave-one-subject-out the other subjects are the other folds. A group of one subject has no others and
+    gives no rows.
+    """
+    keys = (*GROUP, "subject")
+    own = _regions(verdicts).group_by(*keys, "placement").agg(pl.col("wrong").sum(), pl.len().cast(pl.Int64).alias("n"))
+    everyone = own.group_by(*GROUP, "placement").agg(pl.col("wrong").sum().alias("all"), pl.col("n").sum().alias("of"))
+    # Every subject meets every region, also one that was never tried on that subject.
+    others = (
+        own.select(keys)
+        .unique()
+        .join(everyone, on=list(GROUP))
+        .join(own, on=[*keys, "placement"], how="left")
+        .with_columns(pl.col("wrong", "n").fill_null(0))
+        .filter(pl.col("of") > pl.col("n"))
+        .with_columns(((pl.col("all") - pl.col("wrong")) / (pl.col("of") - pl.col("n"))).alias("rate"))
+    )
+    return _taken(verdicts, _pick(others, keys), keys, BEST_ELSEWHERE)
+
+
+def _pick(rates: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+    ranked = rates.with_columns(_order_of(pl.col("placement"))).sort(
+        "rate", "rank", "placement", descending=[True, False, False]
+    )
+    return ranked.group_by(*keys, maintain_order=True).agg(pl.col("placement").first())
+
+
+def _taken(verdicts: pl.DataFrame, wanted: pl.DataFrame, keys: tuple[str, ...], name: str) -> pl.DataFrame:
+    columns = verdicts.columns
+    return (
+        verdicts.join(wanted, on=[*keys, "placement"], how="semi", maintain_order="left")
+        .with_columns(pl.lit(name).alias("placement"))
+        .select(columns)
+    )

@@ -1,0 +1,328 @@
+"""Fits a recogniser on one fold's training clips, asks it for scores and keeps its weights; attacks nothing."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from austicker.models import MODELS
+from austicker.models.recogniser import Recogniser, Statistics
+from austicker.store import write_whole
+from austicker.types import AustickerError, Corpus, ModelSettings
+
+CHUNK = 64
+"""Clips, or single frames, that are brought to size or scored at once."""
+LUMA = (0.299, 0.587, 0.114)
+"""ITU-R BT.601."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One epoch: mean loss and accuracy on the varied training clips, and correct held-out clips if any are judged."""
+
+    loss: float
+    accuracy: float
+    held_out_correct: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trained:
+    """A recogniser with its weights; `network` is in evaluation mode and `epoch` counts from 1."""
+
+    recogniser: Recogniser
+    classes: int
+    network: nn.Module
+    statistics: Statistics
+    curve: tuple[Epoch, ...]
+    seed: int
+    epoch: int
+
+    @property
+    def settings(self) -> ModelSettings:
+        """Returns the settings of the recogniser."""
+        return self.recogniser.settings
+
+
+def pixels(
+    corpus: Corpus,
+    positions: Sequence[int],
+    indices: Sequence[Sequence[int]],
+    colour: Literal["gray", "rgb"],
+    device: torch.device | str,
+) -> Tensor:
+    """Gathers frames at the corpus' resolution as float32 (clip, frame, c, h, w) in 0..255.
+
+    Args:
+        corpus: where the frames are.
+        positions: positions in `corpus.clips`.
+        indices: the frames of each of these clips, equally many.
+        colour: "gray" gives c = 1, from colour by BT.601 luma; "rgb" gives c = 3, from gray by repetition.
+        device: where the tensor goes.
+    """
+    frames = corpus.frames[np.asarray(positions)[:, None], np.asarray(indices)]  # (clip, frame, h, w, c)
+    gathered = torch.from_numpy(np.ascontiguousarray(frames)).to(device).movedim(-1, 2).float()
+    if colour == "rgb":
+        return gathered.expand(-1, -1, 3, -1, -1).contiguous()
+    if gathered.shape[2] == 1:
+        return gathered
+    weights = torch.tensor(LUMA, device=gathered.device)[:, None, None]
+    return (gathered * weights).sum(2, keepdim=True)
+
+
+def logits(trained: Trained, frames: Tensor) -> Tensor:
+    """Returns logits (clip, classes) with a gradient to `frames`, as `pixels` gives them."""
+    recogniser = trained.recogniser
+    answer: Tensor = trained.network(recogniser.normalise(recogniser.resize(frames), trained.statistics))
+    return answer
+
+
+@torch.inference_mode()
+def scores(trained: Trained, frames: Tensor) -> Tensor:
+    """Returns softmax probabilities, float32 (clip, classes), of frames as `pixels` gives them."""
+    return torch.cat([logits(trained, chunk).float().softmax(1) for chunk in torch.split(frames, CHUNK)])
+
+
+def train(
+    recogniser: Recogniser, corpus: Corpus, positions: Sequence[int], *, seed: int, device: torch.device | str = "cpu"
+) -> Trained:
+    """Trains for the fixed number of epochs.
+
+    Args:
+        recogniser: what to train.
+        corpus: where the clips are.
+        positions: positions of the training clips; nothing else of the corpus' clips is looked at.
+        seed: decides initial weights, order, augmentation and dropout; equal threads give equal bits.
+        device: where to train.
+
+    Raises:
+        AustickerError: there is nothing to train on, or the loss is no longer finite.
+    """
+    _demand_selection(recogniser, "fixed-epoch")
+    with _seeded(seed, torch.device(device)):
+        course = _Course(recogniser, corpus, positions, seed=seed, device=torch.device(device))
+        curve = tuple(course.epoch(number) for number in range(recogniser.settings.epochs))
+    return course.trained(curve, len(curve))
+
+
+def train_oracle_epoch(
+    recogniser: Recogniser,
+    corpus: Corpus,
+    positions: Sequence[int],
+    held_out: Sequence[int],
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> Trained:
+    """Trains and keeps the first epoch with most held-out clips right: selection on the test clips.
+
+    This repeats how MMNet's number was published and is no honest estimate; see `train`.
+
+    Raises:
+        AustickerError: there is nothing to train on or to select by, or the loss is no longer finite.
+    """
+    _demand_selection(recogniser, "oracle-epoch")
+    if not held_out:
+        raise AustickerError(f"Training '{recogniser.settings.label}' by oracle-epoch needs held-out clips.")
+    indices = [recogniser.frame_indices(corpus.clips[position]) for position in held_out]
+    labels = torch.tensor([corpus.clips[position].label for position in held_out], device=device)
+    frames = pixels(corpus, held_out, indices, recogniser.colour, device)
+    curve: list[Epoch] = []
+    best, most, weights = 0, -1, {}
+    with _seeded(seed, torch.device(device)):
+        course = _Course(recogniser, corpus, positions, seed=seed, device=torch.device(device))
+        for number in range(recogniser.settings.epochs):
+            epoch = course.epoch(number)
+            correct = int((scores(course.trained((), number + 1), frames).argmax(1) == labels).sum())
+            curve.append(Epoch(loss=epoch.loss, accuracy=epoch.accuracy, held_out_correct=correct))
+            if correct > most:
+                best, most, weights = number + 1, correct, copy.deepcopy(course.network.state_dict())
+    course.network.load_state_dict(weights)
+    return course.trained(tuple(curve), best)
+
+
+def save(trained: Trained, folder: Path, identity: str) -> None:
+    """Writes `<identity>.safetensors`, then `<identity>.json`, each whole or not at all.
+
+    Raises:
+        AustickerError: the disk refuses.
+    """
+    weights = safetensors.torch.save(
+        {name: tensor.cpu().contiguous() for name, tensor in trained.network.state_dict().items()}
+    )
+    record = {
+        "settings": asdict(trained.settings),
+        "classes": trained.classes,
+        "statistics": dict(trained.statistics),
+        "seed": trained.seed,
+        "epoch": trained.epoch,
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "curve": [asdict(epoch) for epoch in trained.curve],
+    }
+    write_whole(folder / f"{identity}.safetensors", weights)
+    write_whole(folder / f"{identity}.json", (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+
+
+def load(folder: Path, identity: str, device: torch.device | str = "cpu") -> Trained:
+    """Reads what `save` wrote.
+
+    Raises:
+        AustickerError: a file is missing, torn, or not what its record says.
+    """
+    try:
+        record: dict[str, Any] = json.loads((folder / f"{identity}.json").read_text(encoding="utf-8"))
+        weights = (folder / f"{identity}.safetensors").read_bytes()
+        if hashlib.sha256(weights).hexdigest() != record["sha256"]:
+            raise ValueError("the weights do not match their checksum")
+        settings = ModelSettings(**record["settings"])
+        recogniser = MODELS[settings.name](settings)
+        with _seeded(0, torch.device("cpu")):
+            network = recogniser.network(record["classes"])
+        network.load_state_dict(safetensors.torch.load(weights))
+        return Trained(
+            recogniser=recogniser,
+            classes=record["classes"],
+            network=network.to(device).eval(),
+            statistics=record["statistics"],
+            curve=tuple(Epoch(**epoch) for epoch in record["curve"]),
+            seed=record["seed"],
+            epoch=record["epoch"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise AustickerError(
+            f"The trained model '{folder / identity}' cannot be read ({reason}): delete its .json and .safetensors "
+            "and submit the job again."
+        ) from error
+
+
+class _Course:
+    """One training under way; randomness beyond the generators here comes from the seeded global one."""
+
+    def __init__(
+        self, recogniser: Recogniser, corpus: Corpus, positions: Sequence[int], *, seed: int, device: torch.device
+    ) -> None:
+        if not positions:
+            raise AustickerError(f"Training '{recogniser.settings.label}' on '{corpus.name}' needs training clips.")
+        settings = recogniser.settings
+        self._recogniser, self._seed, self._device, self._classes = recogniser, seed, device, len(corpus.labels)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._labels = torch.tensor([corpus.clips[position].label for position in positions], device=device)
+        plan = _frame_plan(recogniser, corpus, positions, np.random.default_rng(seed))
+        self._frames, self._rows = _resized_once(recogniser, corpus, positions, plan, device)
+        self._statistics = recogniser.fit_statistics(self._frames[self._rows[-1]])
+        self.network = recogniser.network(self._classes).to(device)
+        parameters = list(self.network.parameters())
+        rate, decay = settings.learning_rate, settings.weight_decay
+        self._optimiser: torch.optim.Optimizer = (
+            torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+            if settings.optimiser == "adamw"
+            else torch.optim.SGD(parameters, lr=rate, weight_decay=decay, fused=True)
+        )
+
+    def epoch(self, number: int) -> Epoch:
+        """Shows every training clip once."""
+        settings = self._recogniser.settings
+        for group in self._optimiser.param_groups:
+            group["lr"] = settings.learning_rate * settings.decay ** min(number, settings.decay_epochs)
+        order = torch.randperm(len(self._labels), generator=self._generator)
+        self.network.train()
+        # (loss, correct) stay on the device: one synchronisation an epoch.
+        steps = [self._step(self._rows[number], batch) for batch in torch.split(order, settings.batch)]
+        loss, correct = torch.stack(steps).sum(0).tolist()
+        if not math.isfinite(loss):
+            raise AustickerError(
+                f"Training '{settings.label}' diverged in epoch {number + 1}: lower its learning_rate."
+            )
+        return Epoch(loss=loss / len(order), accuracy=correct / len(order))
+
+    def trained(self, curve: tuple[Epoch, ...], epoch: int) -> Trained:
+        """Returns the present state, in evaluation mode; the network is not copied."""
+        return Trained(
+            recogniser=self._recogniser,
+            classes=self._classes,
+            network=self.network.eval(),
+            statistics=self._statistics,
+            curve=curve,
+            seed=self._seed,
+            epoch=epoch,
+        )
+
+    def _step(self, rows: Tensor, batch: Tensor) -> Tensor:
+        """Learns one batch; returns summed loss and correct answers (2,)."""
+        settings, batch = self._recogniser.settings, batch.to(self._device)
+        frames, labels = self._frames[rows[batch]], self._labels[batch]
+        if settings.augment:
+            frames = self._recogniser.augment(frames, self._generator)
+        inputs = self._recogniser.normalise(frames, self._statistics)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
+            answer = self.network(inputs)
+        loss = F.cross_entropy(answer.float(), labels)
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        correct = (answer.argmax(1) == labels).sum()
+        return torch.stack([loss.detach() * len(batch), correct])
+
+
+def _frame_plan(
+    recogniser: Recogniser, corpus: Corpus, positions: Sequence[int], generator: np.random.Generator
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Returns the frames (epoch + 1, clip, frame) of every epoch, and last those of the evaluation."""
+    clips = [corpus.clips[position] for position in positions]
+    epochs = [
+        [recogniser.jittered_frame_indices(clip, generator) for clip in clips]
+        for _ in range(recogniser.settings.epochs)
+    ]
+    return np.array([*epochs, [recogniser.frame_indices(clip) for clip in clips]], dtype=np.int64)
+
+
+def _resized_once(
+    recogniser: Recogniser,
+    corpus: Corpus,
+    positions: Sequence[int],
+    plan: np.ndarray[Any, np.dtype[np.int64]],
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Brings every frame of the plan to size once; returns frames (n, c, px, px) and the plan as rows of them."""
+    length = corpus.frames.shape[1]
+    keys = plan + length * np.arange(len(positions))[:, None]
+    wanted, rows = np.unique(keys, return_inverse=True)
+    resized = []
+    for start in range(0, len(wanted), CHUNK):
+        clips, frames = np.divmod(wanted[start : start + CHUNK], length)
+        gathered = pixels(
+            corpus, np.asarray(positions)[clips].tolist(), frames[:, None].tolist(), recogniser.colour, device
+        )
+        resized.append(recogniser.resize(gathered).squeeze(1))
+    return torch.cat(resized), torch.from_numpy(rows.reshape(plan.shape)).to(device)
+
+
+def _demand_selection(recogniser: Recogniser, selection: str) -> None:
+    if recogniser.settings.selection != selection:
+        raise ValueError(f"settings ask for {recogniser.settings.selection}, this trains by {selection}")
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds the global generators that initialisation and dropout draw from, and gives the caller's back."""
+    cards = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cards):
+        # `torch.manual_seed` would also reseed the generators of devices that are not forked.
+        torch.default_generator.manual_seed(seed)
+        for card in cards:
+            with torch.cuda.device(card):
+                torch.cuda.manual_seed(seed)
+        yield

@@ -1,0 +1,220 @@
+"""The nouns of the evaluation as frozen records; no behaviour that needs more than numpy.
+
+Coordinates are fractions of the aligned face: `x` grows to the right of the image, `y` downwards, both 0..1.
+"Left" and "right" are sides of the image, not of the person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+Variant = Literal["same-place", "per-frame", "apex-only"]
+Selection = Literal["fixed-epoch", "oracle-epoch"]
+
+
+class AustickerError(Exception):
+    """A fault that the user can mend; its text is one sentence that says what, where and the mend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A place on the aligned face."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle around `centre` on the aligned face."""
+
+    centre: Point
+    half_width: float
+    half_height: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """One labelled micro-expression clip; `onset`, `apex` and `offset` index the clip's packed frames."""
+
+    corpus: str
+    clip: str
+    subject: str
+    label: int
+    onset: int
+    apex: int
+    offset: int
+    action_units: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """Labelled clips, decoded once and aligned.
+
+    Attributes:
+        frames: (clip, frame, h, w, c) uint8, c = 1 (gray) or 3 (RGB); may be memory-mapped.
+        landmarks: (clip, frame, 68, 2) float32, iBUG 68 points as (x, y) fractions of the aligned face.
+        fingerprint: digest of the clips, frames and landmarks.
+        synthetic: one sentence to print wherever results are shown, or "" for recorded clips.
+        planted: edges (cause, effect) of a planted causal model, or () where the truth is unknown.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    fingerprint: str
+    synthetic: str = ""
+    planted: tuple[tuple[str, str], ...] = ()
+    frames: Bytes = field(compare=False, repr=False)
+    landmarks: Floats = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """One division of a corpus: positions of clips in `Corpus.clips`."""
+
+    name: str
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """A recogniser and its training recipe: everything declared that can change the weights, but for data and seed.
+
+    `width` multiplies every channel count and `input_px` is the side of the square input; the published size is
+    width 1.0 and the input of `austicker/models/recipes.toml`. `decay_epochs` is how many of the first epochs end
+    with the learning rate times `decay`.
+    """
+
+    name: str
+    label: str
+    width: float
+    input_px: int
+    frames: int
+    epochs: int
+    batch: int
+    optimiser: str
+    learning_rate: float
+    weight_decay: float
+    decay: float
+    decay_epochs: int
+    augment: bool
+    selection: Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoverySettings:
+    """How the causal graph of the regions is found; the defaults are those of the default job.
+
+    Attributes:
+        method: one of `austicker.causal.METHODS`.
+        alpha: significance level of the independence test.
+        bins: quantile bins of the region motion for the discrete tests.
+        max_conditions: largest conditioning set of the skeleton search.
+        bootstraps: resamples of the training subjects that break a tie.
+    """
+
+    method: str = "chi-square"
+    alpha: float = 0.05
+    bins: int = 3
+    max_conditions: int = 2
+    bootstraps: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionGraph:
+    """Outcome of causal discovery on one fold: edges by region name.
+
+    Attributes:
+        regions: the regions that took part.
+        dropped: regions left out because their column was constant.
+        directed: (cause, effect) pairs.
+        undirected: pairs whose direction the data do not tell, each in table order.
+        bidirected: pairs with an arrow head at both ends (conflicting colliders).
+        winner: region of the highest out-degree, or None where no edge is directed.
+        decided_by: "out-degree", "half-undirected", "bootstrap", "index", "per-image majority" or "no directed edge".
+        tied: the regions that shared the highest out-degree, in table order.
+    """
+
+    regions: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+    directed: tuple[tuple[str, str], ...] = ()
+    undirected: tuple[tuple[str, str], ...] = ()
+    bidirected: tuple[tuple[str, str], ...] = ()
+    winner: str | None = None
+    decided_by: str = "no directed edge"
+    tied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sticker:
+    """A picture to stick on a face; `rgba` is (h, w, 4) uint8 and `digest` the identity of those bytes."""
+
+    name: str
+    digest: str
+    rgba: Bytes = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a sticker's centre goes on one face; `region` is None where no region names the place."""
+
+    name: str
+    region: str | None
+    centre: Point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The unit of identity: one setting of the grid, evaluated on every test clip of one fold."""
+
+    id: str
+    corpus: str
+    protocol: str
+    fold: str
+    model: str
+    attack: str
+    sticker: str
+    placement: str
+    side: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One row of the outcome: one clip of one cell.
+
+    `x` and `y` are the sticker's centre on the onset frame and `side` its width, as fractions of the aligned face.
+    Predictions are class indices; scores are the softmax probability of the true class. Where the placement had no
+    answer (no directed edge), `region`, `x` and `y` are null, no query was asked and the clip stays as it was.
+    """
+
+    cell: str
+    corpus: str
+    protocol: str
+    fold: str
+    subject: str
+    clip: str
+    model: str
+    attack: str
+    sticker: str
+    placement: str
+    region: str | None
+    x: float | None
+    y: float | None
+    side: float
+    seed: int
+    label: int
+    clean_pred: int
+    attacked_pred: int
+    clean_score: float
+    attacked_score: float
+    queries: int

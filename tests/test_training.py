@@ -1,0 +1,250 @@
+"""Training on a planted toy corpus: learns, repeats, looks at nothing but its clips, and survives the disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from austicker import models, training
+from austicker.models import MODELS
+from austicker.types import AustickerError, Clip, Corpus
+
+FRAMES = 20
+SIDE = 40
+SMALL = {
+    "mmnet": {"width": 0.06, "input_px": 32, "epochs": 40, "batch": 4, "augment": False, "learning_rate": 3e-3},
+    "stcnn": {"width": 0.25, "input_px": 32, "epochs": 40, "batch": 4, "learning_rate": 0.05},
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def toy_corpus(clips=12, channels=1, seed=0):
+    """A bright blob moves to the right (class 0), down (1) or not at all (2)."""
+    rng = np.random.default_rng(seed)
+    ys, xs = np.mgrid[:SIDE, :SIDE]
+    frames = np.zeros((clips, FRAMES, SIDE, SIDE, channels), np.uint8)
+    records = []
+    for number in range(clips):
+        x0, y0 = rng.uniform(8, 16, 2)
+        dx, dy = ((14, 0), (0, 14), (0, 0))[number % 3]
+        for frame in range(FRAMES):
+            x, y = (start + step * frame / (FRAMES - 1) for start, step in ((x0, dx), (y0, dy)))
+            blob = 200 * np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / 30) + rng.uniform(0, 20, xs.shape)
+            frames[number, frame] = blob[..., None]
+        records.append(
+            Clip(
+                corpus="toy", clip=str(number), subject=str(number // 3), label=number % 3, onset=0, apex=19, offset=19
+            )
+        )
+    landmarks = np.zeros((clips, FRAMES, 68, 2), np.float32)
+    labels = ("right", "down", "still")
+    return Corpus(
+        name="toy", labels=labels, clips=tuple(records), fingerprint="toy", frames=frames, landmarks=landmarks
+    )
+
+
+def small(name, **overrides):
+    return MODELS[name](models.settings(name, **{**SMALL[name], **overrides}))
+
+
+def clean_scores(trained, corpus, positions):
+    recogniser = trained.recogniser
+    indices = [recogniser.frame_indices(corpus.clips[position]) for position in positions]
+    return training.scores(trained, training.pixels(corpus, positions, indices, recogniser.colour, "cpu"))
+
+
+def same_weights(one, other):
+    theirs = other.network.state_dict()
+    return all(torch.equal(value, theirs[name]) for name, value in one.network.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["mmnet", "stcnn"])
+def test_learns_eight_clips_by_heart(name):
+    corpus = toy_corpus(8)
+    trained = training.train(small(name), corpus, range(8), seed=1)
+    answer = clean_scores(trained, corpus, range(8))
+    assert answer.dtype == torch.float32
+    torch.testing.assert_close(answer.sum(1), torch.ones(8))
+    assert answer.argmax(1).tolist() == [clip.label for clip in corpus.clips]
+    assert len(trained.curve) == trained.epoch == trained.settings.epochs
+    assert trained.curve[-1].loss < 0.5 * trained.curve[0].loss
+
+
+def test_generalises_to_blobs_that_start_elsewhere():
+    corpus = toy_corpus(30)
+    trained = training.train(small("mmnet", augment=False), corpus, range(18), seed=1)
+    answer = clean_scores(trained, corpus, range(18, 30)).argmax(1)
+    assert sum(a == corpus.clips[n].label for n, a in enumerate(answer.tolist(), 18)) >= 10
+
+
+@pytest.mark.parametrize(("name", "augment"), [("mmnet", True), ("stcnn", False)])
+def test_the_seed_decides_every_weight_and_the_caller_keeps_its_generator(name, augment):
+    corpus = toy_corpus()
+    recogniser = small(name, epochs=2, augment=augment)
+    state = torch.random.get_rng_state()
+    first = training.train(recogniser, corpus, range(12), seed=5)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.rand(3)
+    assert same_weights(first, training.train(recogniser, corpus, range(12), seed=5))
+    assert not same_weights(first, training.train(recogniser, corpus, range(12), seed=6))
+
+
+@pytest.mark.parametrize("name", ["mmnet", "stcnn"])
+def test_only_the_training_clips_are_looked_at(name):
+    corpus = toy_corpus()
+    frames = corpus.frames.copy()
+    frames[8:] = 255 - frames[8:]
+    clips = (*corpus.clips[:8], *(dataclasses.replace(clip, label=0) for clip in corpus.clips[8:]))
+    other = dataclasses.replace(corpus, frames=frames, clips=clips)
+    recogniser = small(name, epochs=1)
+    one, two = (training.train(recogniser, each, range(8), seed=0) for each in (corpus, other))
+    assert same_weights(one, two)
+    assert one.statistics == two.statistics
+    frames[0] = 255 - frames[0]
+    assert not same_weights(one, training.train(recogniser, other, range(8), seed=0))
+
+
+def test_statistics_are_those_of_the_resized_training_clips():
+    corpus = toy_corpus()
+    # A clip shorter than the model's frames: repeated frames count as often as they are shown.
+    clips = tuple(dataclasses.replace(clip, onset=number, offset=14) for number, clip in enumerate(corpus.clips))
+    corpus = dataclasses.replace(corpus, clips=clips)
+    trained = training.train(small("stcnn", epochs=1), corpus, [4, 7], seed=0)
+    recogniser = trained.recogniser
+    indices = [recogniser.frame_indices(corpus.clips[position]) for position in (4, 7)]
+    resized = recogniser.resize(training.pixels(corpus, [4, 7], indices, "gray", "cpu"))
+    mean = float(resized.mean())
+    assert trained.statistics == pytest.approx({"mean": mean, "peak": float(resized.max()) - mean})
+
+
+def test_the_learning_rate_decays_for_the_first_epochs_only():
+    corpus = toy_corpus(6)
+    recogniser = small("stcnn", epochs=4, decay=0.5, decay_epochs=2, learning_rate=0.01)
+    with training._seeded(0, torch.device("cpu")):
+        course = training._Course(recogniser, corpus, range(6), seed=0, device=torch.device("cpu"))
+        rates = []
+        for number in range(4):
+            course.epoch(number)
+            rates.append(course._optimiser.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.01, 0.005, 0.0025, 0.0025])
+
+
+def test_jittered_training_sees_exactly_the_planned_frames():
+    corpus = toy_corpus(3)
+    corpus = dataclasses.replace(corpus, frames=np.repeat(corpus.frames, 6, axis=1))
+    clips = tuple(dataclasses.replace(clip, apex=80, offset=119) for clip in corpus.clips)
+    corpus = dataclasses.replace(corpus, clips=clips)
+    recogniser = small("mmnet", augment=True, epochs=5)
+    plan = training._frame_plan(recogniser, corpus, [2, 0], np.random.default_rng(0))
+    store, rows = training._resized_once(recogniser, corpus, [2, 0], plan, torch.device("cpu"))
+    assert len(np.unique(plan[:-1, 0, 0])) > 1
+    assert len(store) < plan.size
+    for epoch in range(6):
+        expected = recogniser.resize(training.pixels(corpus, [2, 0], plan[epoch].tolist(), "rgb", "cpu"))
+        torch.testing.assert_close(store[rows[epoch]], expected)
+
+
+def test_pixels_convert_colour_and_keep_order():
+    gray, rgb = toy_corpus(3, 1), toy_corpus(3, 3)
+    rgb.frames[..., 1] //= 2
+    out = training.pixels(gray, [2, 0], [(0, 5), (7, 1)], "rgb", "cpu")
+    assert out.shape == (2, 2, 3, SIDE, SIDE)
+    assert np.array_equal(out[1, 0, 2].numpy(), gray.frames[0, 7, ..., 0].astype(np.float32))
+    luma = training.pixels(rgb, [1], [(3,)], "gray", "cpu")
+    expected = rgb.frames[1, 3].astype(np.float64) @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(luma[0, 0, 0].numpy(), expected, rtol=1e-5)
+    assert np.array_equal(training.pixels(gray, [1], [(3,)], "gray", "cpu")[0, 0, 0], gray.frames[1, 3, ..., 0])
+
+
+def test_a_pixel_has_a_gradient_through_the_whole_recogniser():
+    corpus = toy_corpus(6)
+    trained = training.train(small("mmnet", epochs=1), corpus, range(6), seed=0)
+    frames = training.pixels(corpus, [0], [(0, 19)], "rgb", "cpu").requires_grad_()
+    training.logits(trained, frames)[0, 0].backward()
+    assert frames.grad is not None
+    assert float(frames.grad.abs().sum()) > 0
+
+
+def test_scores_do_not_depend_on_the_batch():
+    corpus = toy_corpus(6)
+    trained = training.train(small("mmnet", epochs=2), corpus, range(6), seed=0)
+    frames = training.pixels(corpus, range(6), [(0, 19)] * 6, "rgb", "cpu")
+    many = training.scores(trained, frames.repeat(12, 1, 1, 1, 1))
+    torch.testing.assert_close(many[66:], training.scores(trained, frames), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["mmnet", "stcnn"])
+def test_weights_round_trip(name, tmp_path):
+    corpus = toy_corpus(6)
+    trained = training.train(small(name, epochs=2), corpus, range(6), seed=3)
+    training.save(trained, tmp_path / "models", "abc")
+    assert {path.name for path in (tmp_path / "models").iterdir()} == {"abc.json", "abc.safetensors"}
+    state = torch.random.get_rng_state()
+    loaded = training.load(tmp_path / "models", "abc")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(clean_scores(loaded, corpus, range(6)), clean_scores(trained, corpus, range(6)))
+    for attribute in ("settings", "classes", "statistics", "curve", "seed", "epoch"):
+        assert getattr(loaded, attribute) == getattr(trained, attribute)
+
+
+def test_torn_weights_are_refused(tmp_path):
+    trained = training.train(small("stcnn", epochs=1), toy_corpus(3), range(3), seed=0)
+    training.save(trained, tmp_path, "abc")
+    weights, record = tmp_path / "abc.safetensors", tmp_path / "abc.json"
+    whole, text = weights.read_bytes(), record.read_text()
+
+    def refused(reason):
+        with pytest.raises(AustickerError, match=reason) as fault:
+            training.load(tmp_path, "abc")
+        assert "\n" not in str(fault.value)
+
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    refused("do not match their checksum")
+    weights.write_bytes(whole[:100])
+    refused("do not match their checksum")
+    weights.write_bytes(whole)
+    assert training.load(tmp_path, "abc").epoch == 1
+    record.write_text(text[: len(text) // 2])
+    refused("cannot be read")
+    record.write_text(json.dumps({**json.loads(text), "classes": 4}))
+    refused("size mismatch")
+    record.unlink()
+    refused("No such file")
+
+
+def test_the_oracle_keeps_the_first_epoch_with_most_held_out_clips_right():
+    corpus = toy_corpus(18)
+    recogniser = small("mmnet", epochs=25, batch=3, learning_rate=5e-3, selection="oracle-epoch")
+    trained = training.train_oracle_epoch(recogniser, corpus, range(9), range(9, 18), seed=2)
+    right = [epoch.held_out_correct for epoch in trained.curve]
+    assert trained.epoch == right.index(max(right)) + 1
+    assert right[0] < max(right)
+    assert right.count(max(right)) > 1
+    answer = clean_scores(trained, corpus, range(9, 18)).argmax(1)
+    assert int((answer == torch.tensor([clip.label for clip in corpus.clips[9:]])).sum()) == max(right)
+    # Judging the held-out clips changes nothing of the training itself.
+    shorter = small("mmnet", epochs=trained.epoch, batch=3, learning_rate=5e-3)
+    assert same_weights(trained, training.train(shorter, corpus, range(9), seed=2))
+
+
+def test_faults_are_said():
+    corpus = toy_corpus(3)
+    with pytest.raises(AustickerError, match="needs training clips"):
+        training.train(small("stcnn"), corpus, [], seed=0)
+    with pytest.raises(AustickerError, match="needs held-out clips"):
+        training.train_oracle_epoch(small("stcnn", selection="oracle-epoch"), corpus, [0], [], seed=0)
+    with pytest.raises(AustickerError, match="diverged in epoch"):
+        training.train(small("stcnn", learning_rate=10.0, optimiser="sgd", epochs=60), corpus, range(3), seed=0)
+    with pytest.raises(ValueError, match="settings ask for oracle-epoch"):
+        training.train(small("stcnn", selection="oracle-epoch"), corpus, [0], seed=0)
