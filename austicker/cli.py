@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-JobFile = Annotated[Path, typer.Argument(metavar="JOB.toml", help="Job file; see the folder jobs/.", show_default=False)]
+JobFile = Annotated[Path, typer.Argument(metavar="JOB.toml", help="Job file, as in jobs/.", show_default=False)]
 StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="Result folder of a job.", show_default=False)]
 StoreOption = Annotated[
     Path | None, typer.Option("--store", help="Result folder.  [default: runs/<job name>]", show_default=False)
@@ -44,7 +44,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Evaluate adversarial stickers against emotion recognisers, on a laptop or a Ray cluster."""
 

@@ -37,5 +37,7 @@ def some(folds: Sequence[Fold], count: int | None) -> tuple[Fold, ...]:
     if count is None:
         return tuple(folds)
     if not 1 <= count <= len(folds):
-        raise AustickerError(f"'folds = {count}' is impossible: the corpus has {len(folds)} folds; use 1 to {len(folds)}.")
+        raise AustickerError(
+            f"'folds = {count}' is impossible: the corpus has {len(folds)} folds; use 1 to {len(folds)}."
+        )
     return tuple(folds[i * len(folds) // count] for i in range(count))

@@ -121,9 +121,7 @@ def from_folder(source: Path, look: Look, folder: Path, progress: Progress) -> t
     return written, tuple(skipped)
 
 
-def _photos(
-    paths: Sequence[Path], look: Look, needs_face: bool
-) -> Iterator[tuple[Path, Bytes | None, Floats | None]]:
+def _photos(paths: Sequence[Path], look: Look, needs_face: bool) -> Iterator[tuple[Path, Bytes | None, Floats | None]]:
     """Yields each photo with its 68 landmarks as fractions; None where it cannot be read or has no face."""
     if not needs_face:
         for path in paths:
@@ -137,7 +135,7 @@ def _photos(
                 yield path, picture, None
             else:
                 height, width = picture.shape[:2]
-                yield path, picture, ibug_68(face.mesh) / np.array([width, height], np.float32)
+                yield path, picture, ibug_68(face.mesh / np.array([width, height]))
 
 
 def _place(look: Look, scene: Scene, name: str) -> Placement:
@@ -148,14 +146,17 @@ def _place(look: Look, scene: Scene, name: str) -> Placement:
 
 
 def _read(path: Path) -> Bytes | None:
-    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    decoded = (
+        cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    )
     return None if decoded is None else np.ascontiguousarray(decoded[:, :, ::-1])
 
 
 def _write(path: Path, picture: Bytes, look: Look) -> None:
+    final: Any = picture
     if look.size_px is not None:
-        picture = cv2.resize(picture, look.size_px, interpolation=cv2.INTER_LANCZOS4)
-    encoded: Any = cv2.imencode(".png", np.ascontiguousarray(picture[:, :, ::-1]))[1]
+        final = cv2.resize(picture, look.size_px, interpolation=cv2.INTER_LANCZOS4)
+    encoded: Any = cv2.imencode(".png", np.ascontiguousarray(final[:, :, ::-1]))[1]
     write_whole(path, encoded.tobytes())
 
 

@@ -49,7 +49,7 @@ def map_ray(work: Work, tasks: Sequence[Task]) -> Iterator[Outcome]:
     """Does the tasks on the Ray cluster that this process is connected to, at most two for each core in flight."""
     import ray
 
-    resources = ray.cluster_resources()
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     limit = max(2, int(2 * resources.get("CPU", 1)))
     share = 0.25 if resources.get("GPU") else 0
     queue = _Queue(tasks)

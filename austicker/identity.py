@@ -47,9 +47,7 @@ def of_model(corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> 
 
 def of_graph(corpus: Corpus, fold: Fold, settings: DiscoverySettings) -> str:
     """Returns the identity of a fold's causal graph."""
-    return digest(
-        "graph", corpus=corpus.fingerprint, train=_names(corpus.clips, fold.train), settings=asdict(settings)
-    )
+    return digest("graph", corpus=corpus.fingerprint, train=_names(corpus.clips, fold.train), settings=asdict(settings))
 
 
 def generator(*parts: str) -> np.random.Generator:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -200,13 +200,15 @@ def _sentence(error: pydantic.ValidationError, where: str) -> str:
     place = ".".join(str(part) for part in first["loc"])
     key = str(first["loc"][-1])
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        owner = {"corpora": CorpusChoice, "attacks": AttackChoice, "discovery": DiscoverySettings}
+        owner: dict[str, Any] = {"corpora": CorpusChoice, "attacks": AttackChoice, "discovery": DiscoverySettings}
         record = owner.get(str(first["loc"][0]), _File) if len(first["loc"]) > 1 else _File
-        known = tuple(record.__dataclass_fields__)
+        known = tuple(item.name for item in fields(record))
         return f"Unknown key '{place}' in {where}{nearest(key, known) or '; known: ' + ', '.join(known)}."
     if first["type"] in ("missing_argument", "missing"):
         return f"The key '{place}' is missing in {where}."
-    return f"The value {first['input']!r} of '{place}' in {where} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}."
+    return (
+        f"The value {first['input']!r} of '{place}' in {where} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}."
+    )
 
 
 def _unique(values: tuple[Any, ...], key: str, where: str) -> tuple[Any, ...]:
@@ -249,7 +251,7 @@ def _attack(choice: AttackChoice, where: str, folder: Path) -> AttackChoice:
     named = tuple(name if name in stickers.STICKERS else _sticker_path(name, folder) for name in choice.stickers)
     for name in _unique(named, "stickers", where):
         stickers.load(name)
-    differs = [choice.variant] if choice.variant != "same-place" else []
+    differs: list[str] = [choice.variant] if choice.variant != "same-place" else []
     differs += [f"side {choice.side:g}"] if choice.side != PAPER_SIDE else []
     return AttackChoice(
         name=choice.name,

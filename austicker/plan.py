@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -98,32 +98,26 @@ class Plan:
         return tuple(tasks.values())
 
     def _shard_tasks(self, shard: Shard, missing: tuple[Cell, ...], store: Store) -> Iterator[Task]:
+        """Yields the attack on one shard after whatever it needs and the store lacks."""
         needs = []
-        common = {"corpus": shard.corpus, "fold": shard.fold.name}
-        if not has_weights(store, shard.weights):
-            needs.append(f"train-{shard.weights}")
-            yield Task(
-                id=needs[-1],
-                stage="train",
-                model=shard.settings.label,
-                seed=shard.seed,
-                weights=shard.weights,
-                **common,
-            )
-        if not store.graph(shard.graph).is_file():
-            needs.append(f"discover-{shard.graph}")
-            yield Task(id=needs[-1], stage="discover", graph=shard.graph, **common)
-        yield Task(
+        attack = Task(
             id=f"attack-{results.part_name(cell.id for cell in missing)}",
             stage="attack",
+            corpus=shard.corpus,
+            fold=shard.fold.name,
             model=shard.settings.label,
             seed=shard.seed,
             weights=shard.weights,
             graph=shard.graph,
             cells=missing,
-            needs=tuple(needs),
-            **common,
         )
+        if not has_weights(store, shard.weights):
+            needs.append(f"train-{shard.weights}")
+            yield replace(attack, id=needs[-1], stage="train", graph="", cells=())
+        if not store.graph(shard.graph).is_file():
+            needs.append(f"discover-{shard.graph}")
+            yield replace(attack, id=needs[-1], stage="discover", model="", weights="", cells=())
+        yield replace(attack, needs=tuple(needs))
 
 
 def has_weights(store: Store, weights: str) -> bool:

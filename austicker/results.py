@@ -25,12 +25,7 @@ _ARROW = {
     float: pa.field("", pa.float64(), nullable=False),
     float | None: pa.field("", pa.float64()),
 }
-SCHEMA = pa.schema(
-    [
-        _ARROW[annotation].with_name(name)
-        for name, annotation in get_type_hints(Verdict).items()
-    ]
-)
+SCHEMA = pa.schema([_ARROW[annotation].with_name(name) for name, annotation in get_type_hints(Verdict).items()])
 _CELLS = b"austicker.cells"
 _ROWS = b"austicker.rows"
 
@@ -92,8 +87,8 @@ def read_verdicts(folder: Path, expected: frozenset[str]) -> pl.DataFrame:
     for path, cells in parts(folder).items():
         fresh = (cells & expected) - seen
         if fresh:
-            frame = pl.from_arrow(pq.read_table(path, page_checksum_verification=True))
+            frame = pl.DataFrame(pq.read_table(path, page_checksum_verification=True))
             frames.append(frame.filter(pl.col("cell").is_in(sorted(fresh))))
             seen |= fresh
-    empty = pl.from_arrow(SCHEMA.empty_table())
+    empty = pl.DataFrame(SCHEMA.empty_table())
     return pl.concat([empty, *frames]).sort("cell", "clip")

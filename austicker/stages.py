@@ -17,7 +17,7 @@ from austicker.placements.scene import ClipScene, Track
 from austicker.placements.variants import track
 from austicker.plan import Task, has_weights
 from austicker.store import Store
-from austicker.types import AustickerError, Cell, Clip, Corpus, Fold, RegionGraph, Verdict
+from austicker.types import Cell, Clip, Corpus, Fold, RegionGraph, Verdict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,10 +80,12 @@ def _discover(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold) ->
 
 def read_graph(store: Store, graph: str) -> RegionGraph:
     """Reads a fold's causal graph from the store."""
-    record = store.read_json(store.graph(graph))
-    pairs = {key: tuple((a, b) for a, b in record.pop(key)) for key in ("directed", "undirected", "bidirected")}
-    names = {key: tuple(record.pop(key)) for key in ("regions", "dropped", "tied")}
-    return RegionGraph(**record, **pairs, **names)
+    record: dict[str, Any] = store.read_json(store.graph(graph))
+    for key in ("directed", "undirected", "bidirected"):
+        record[key] = tuple((a, b) for a, b in record[key])
+    for key in ("regions", "dropped", "tied"):
+        record[key] = tuple(record[key])
+    return RegionGraph(**record)
 
 
 def _attack(task: Task, store: Store, job: Job, corpus: Corpus, device: str) -> int:
@@ -203,9 +205,7 @@ class ShardData:
         )
 
 
-def _scene(
-    corpus: Corpus, position: int, chosen: Sequence[int], graph: RegionGraph | None, aspect: float
-) -> ClipScene:
+def _scene(corpus: Corpus, position: int, chosen: Sequence[int], graph: RegionGraph | None, aspect: float) -> ClipScene:
     clip: Clip = corpus.clips[position]
     apex = int(np.argmin([abs(index - clip.apex) for index in chosen]))
     return ClipScene(apex=apex, aspect=aspect, graph=graph, landmarks=corpus.landmarks[position][list(chosen)])

@@ -52,9 +52,13 @@ def sides(shape: str) -> tuple[str, ...]:
 
 
 def units_of(region: str, emotion: tuple[int, ...]) -> tuple[int, ...]:
-    """Returns the action units of an emotion that show in a region."""
+    """Returns the action units of an emotion that move a region.
+
+    They are those of the region table, and AU 1 at the glabella, whose skin the inner brows pull up.
+    """
     row = next(row for row in TABLE if row.name == region)
-    return tuple(unit for unit in emotion if unit in row.action_units)
+    units = (*row.action_units, 1) if region == "glabella" else row.action_units
+    return tuple(unit for unit in emotion if unit in units)
 
 
 def background(region: str) -> str:

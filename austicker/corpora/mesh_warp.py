@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import as_file, files
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,9 @@ Field = NDArray[np.float32]
 @cache
 def _blendshapes() -> dict[str, NDArray[np.float64]]:
     with as_file(files("austicker") / "data" / "au-delta.npz") as path, np.load(path) as archive:
-        return {str(name): delta.astype(np.float64) for name, delta in zip(archive["names"], archive["delta"], strict=True)}
+        return {
+            str(name): delta.astype(np.float64) for name, delta in zip(archive["names"], archive["delta"], strict=True)
+        }
 
 
 def mesh_displacement(
@@ -41,8 +44,9 @@ def mesh_displacement(
     distance = float(np.linalg.norm(mesh[RIGHT_IRIS] - mesh[LEFT_IRIS]))
     shapes = _blendshapes()
     delta = sum((weight * shapes[name] for name, weight in weights.items()), np.zeros((478, 3)))
-    turned: NDArray[np.float64] = (delta * distance) @ rotation.T
-    return turned[:468, :2] * np.array([1.0, -1.0])  # y is up in the canonical face, down in pictures
+    turned = (delta * distance) @ rotation.T
+    flat: NDArray[np.float64] = turned[:468, :2] * np.array([1.0, -1.0])  # y is up on the face, down in pictures
+    return flat
 
 
 class MeshWarp:
@@ -79,12 +83,12 @@ class MeshWarp:
         """Spreads a mesh displacement (468, 2) over the picture."""
         moved = np.vstack([displacement, np.zeros((self._fixed, 2))])
         dense = (moved[self._vertices] * self._barycentric[..., None]).sum(axis=1)
-        field: Field = cv2.GaussianBlur(dense.reshape(*self.grid_x.shape, 2).astype(np.float32), (0, 0), self._smooth)
-        return field
+        dense = dense.reshape(*self.grid_x.shape, 2).astype(np.float32)
+        return np.asarray(cv2.GaussianBlur(dense, (0, 0), self._smooth), np.float32)
 
     def backward(self, field: Field) -> Field:
         """Inverts a forward field by fixed-point iteration: `u(x)` with `x = y + field(y)` at `y = x - u(x)`."""
-        inverse = field
+        inverse: Any = field
         for _ in range(3):
             inverse = cv2.remap(
                 field,
@@ -93,7 +97,7 @@ class MeshWarp:
                 cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_REPLICATE,
             )
-        return inverse
+        return np.asarray(inverse, np.float32)
 
     def render(self, picture: Bytes, field: Field, view: NDArray[np.float64]) -> Bytes:
         """Moves a gray picture by `field` and then looks at it through the affine `view` (2, 3), view to picture."""
@@ -101,10 +105,8 @@ class MeshWarp:
         x = (view[0, 0] * self.grid_x + view[0, 1] * self.grid_y + view[0, 2]).astype(np.float32)
         y = (view[1, 0] * self.grid_x + view[1, 1] * self.grid_y + view[1, 2]).astype(np.float32)
         shift = cv2.remap(backward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        moved: Bytes = cv2.remap(
-            picture, x - shift[..., 0], y - shift[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
-        )
-        return moved
+        moved = cv2.remap(picture, x - shift[..., 0], y - shift[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        return np.asarray(moved, np.uint8)
 
 
 def window(box: Box, size: tuple[int, int]) -> Floats:
@@ -127,9 +129,7 @@ def with_margin(box: Box, size: tuple[int, int], margin_px: int) -> Box:
     """
     width, height = (side + 2 * margin_px for side in size)
     return Box(
-        centre=Point(
-            x=(box.centre.x * size[0] + margin_px) / width, y=(box.centre.y * size[1] + margin_px) / height
-        ),
+        centre=Point(x=(box.centre.x * size[0] + margin_px) / width, y=(box.centre.y * size[1] + margin_px) / height),
         half_width=box.half_width * size[0] / width,
         half_height=box.half_height * size[1] / height,
     )

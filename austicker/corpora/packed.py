@@ -84,9 +84,7 @@ def load(folder: Path) -> Corpus | None:
     return Corpus(
         name=record["name"],
         labels=tuple(record["labels"]),
-        clips=tuple(
-            Clip(**{**clip, "action_units": tuple(clip["action_units"])}) for clip in record["clips"]
-        ),
+        clips=tuple(Clip(**{**clip, "action_units": tuple(clip["action_units"])}) for clip in record["clips"]),
         fingerprint=record["fingerprint"],
         synthetic=record["synthetic"],
         planted=tuple((cause, effect) for cause, effect in record["planted"]),

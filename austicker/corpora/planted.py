@@ -27,13 +27,15 @@ class Planted:
         cause: the region of the highest out-degree.
         edges: (cause, effect) pairs.
         weights: weight of each edge.
-        moving: activation range of a region that has an edge.
+        leading: activation range of the cause.
+        moving: activation range of every other region that has an edge.
         idle: activation range of a region without one.
     """
 
     cause: str
     edges: tuple[tuple[str, str], ...]
     weights: tuple[float, ...]
+    leading: tuple[float, float]
     moving: tuple[float, float]
     idle: tuple[float, float]
 
@@ -46,8 +48,7 @@ def load() -> Planted:
         cause=record["cause"],
         edges=tuple((cause, effect) for cause, effect, _ in record["edges"]),
         weights=tuple(float(weight) for _, _, weight in record["edges"]),
-        moving=(float(record["range"][0]), float(record["range"][1])),
-        idle=(float(record["idle_range"][0]), float(record["idle_range"][1])),
+        **{name: (float(record[name][0]), float(record[name][1])) for name in ("leading", "moving", "idle")},
     )
 
 
@@ -69,7 +70,7 @@ def draw(model: Planted, count: int, rng: np.random.Generator) -> Floats:
     taking_part = {name for edge in model.edges for name in edge}
     columns = []
     for name in NAMES:
-        low, high = model.moving if name in taking_part else model.idle
+        low, high = model.leading if name == model.cause else model.moving if name in taking_part else model.idle
         columns.append(low + (high - low) * ndtr(latent[name]))
     activations: Floats = np.stack(columns, axis=1).astype(np.float32)
     return activations

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 INK, MUTED, PALE = "#1f2933", "#66727f", "#dfe4ea"
 BLUE, VERMILION, GREEN = "#0072b2", "#d55e00", "#009e73"
@@ -18,7 +19,7 @@ BLUE, VERMILION, GREEN = "#0072b2", "#d55e00", "#009e73"
 SEQUENTIAL = "cividis"
 DPI = 160
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
@@ -47,7 +48,8 @@ def style() -> Iterator[None]:
 
 def figure(width_in: float, height_in: float) -> Figure:
     """Returns an empty figure that belongs to no pyplot state."""
-    made = Figure(figsize=(width_in, height_in), layout="constrained", facecolor="white")
+    layout = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12)
+    made = Figure(figsize=(width_in, height_in), layout=layout, facecolor="white")
     FigureCanvasAgg(made)
     return made
 

@@ -65,11 +65,14 @@ def _corpus_row(context: Context, corpus: str) -> dict[str, object]:
         "share_no_directed_edge": undecided / len(graphs),
         "most_frequent_winner": winner,
         "winner_share": winners[winner] / len(graphs) if winner else None,
-        "tied_share": sum(len(graph.tied) > 1 for graph in graphs) / len(graphs),
-        "planted_winners": ", ".join(sorted(targets)) or None,
         "truth_hit_rate": sum(graph.winner in targets for graph in graphs) / len(graphs) if targets else None,
         "chance": len(targets) / len(NAMES) if targets else None,
-        **{f"{name}_mean": _mean([float(value) for score in scores if (value := score.get(name)) is not None]) for name in names},
+        "tied_share": sum(len(graph.tied) > 1 for graph in graphs) / len(graphs),
+        "planted_winners": ", ".join(sorted(targets)) or None,
+        **{
+            f"{name}_mean": _mean([float(value) for score in scores if (value := score.get(name)) is not None])
+            for name in names
+        },
     }
 
 

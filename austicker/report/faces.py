@@ -98,9 +98,7 @@ def face_map(face: Bytes, boxes: Mapping[str, Box], panels: Sequence[Panel]) -> 
     return made
 
 
-def _map_panel(
-    axes: Axes, face: Bytes, boxes: Mapping[str, Box], rates: Mapping[str, float], scale: Normalize
-) -> None:
+def _map_panel(axes: Axes, face: Bytes, boxes: Mapping[str, Box], rates: Mapping[str, float], scale: Normalize) -> None:
     # The face is paled so that its own dark parts are not read as values of the dark end of the scale.
     _show(axes, np.rint(255 - 0.55 * (255 - face.astype(np.float32))).astype(np.uint8))
     palette = colormaps[SEQUENTIAL]

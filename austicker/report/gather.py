@@ -43,7 +43,9 @@ def gather(store: Store) -> tuple[pl.DataFrame, Context]:
         if store.graph(graph).is_file()
     }
     truth = {
-        key: causal.against_truth(graph, infos[key[0]].planted) for key, graph in graphs.items() if infos[key[0]].planted
+        key: causal.against_truth(graph, planted)
+        for key, graph in graphs.items()
+        if (planted := infos[key[0]].planted)
     }
     opened = _opened(job, infos)
     context = Context(
@@ -113,7 +115,6 @@ def _pictures(corpus: Corpus | None, verdicts: pl.DataFrame) -> dict[str, Any]:
 
 def _examples(corpus: Corpus, verdicts: pl.DataFrame) -> list[tuple[str, Bytes]]:
     """Returns for each shipped sticker one attacked apex frame at the causal place, of a different person each."""
-    import cv2
     import polars as pl
 
     rows = verdicts.filter(
@@ -131,12 +132,10 @@ def _examples(corpus: Corpus, verdicts: pl.DataFrame) -> list[tuple[str, Bytes]]
         size = stickers.size_px(row["side"], face_width_px=width, face_height_px=height)
         place = Placement(name="causal", region=row["region"], centre=Point(x=row["x"], y=row["y"]))
         picture = adversarial(frame, stickers.load(name), place, size)
-        large = cv2.resize(picture, None, fx=ENLARGE, fy=ENLARGE, interpolation=cv2.INTER_CUBIC)
+        large: Bytes = np.repeat(np.repeat(picture, ENLARGE, axis=0), ENLARGE, axis=1)
         made.append((f"{name}, {row['clip']}", large))
     return made
 
 
 def _rgb(frame: Bytes) -> Bytes:
     return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
-
-

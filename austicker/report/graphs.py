@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -62,17 +62,17 @@ def causal_graph(context: Context) -> Figure | None:
 
 
 def _face(axes: Axes) -> None:
-    bare(axes).set(xlim=(-0.03, 1.03), ylim=(1.04, -0.02), aspect=1.0)
+    bare(axes).set(xlim=(-0.04, 1.04), ylim=(1.09, -0.09), aspect=1.0)
     axes.add_patch(Ellipse((0.5, 0.5), 1.0, 1.12, facecolor="#f6f7f9", edgecolor=PALE, linewidth=2, zorder=0))
 
 
-def _arrow(axes: Axes, edge: Edge, share: float, **look: object) -> None:
-    # Opposite arrows between one pair bend to opposite sides.
+def _arrow(axes: Axes, edge: Edge, share: float, bend: float = 0.13, **look: object) -> None:
+    # Opposite arrows between one pair bend to opposite sides, and so does a pair's undirected edge.
     axes.add_patch(
         FancyArrowPatch(
             _PLACES[edge[0]],
             _PLACES[edge[1]],
-            connectionstyle="arc3,rad=0.13",
+            connectionstyle=f"arc3,rad={bend}",
             shrinkA=13,
             shrinkB=13,
             linewidth=0.8 + 3.2 * share,
@@ -81,10 +81,12 @@ def _arrow(axes: Axes, edge: Edge, share: float, **look: object) -> None:
     )
 
 
-def _edges(axes: Axes, directed: dict[Edge, float], other: dict[Edge, float], planted: frozenset[Edge]) -> None:
+def _edges(axes: Axes, directed: Mapping[Edge, float], other: Mapping[Edge, float], planted: frozenset[Edge]) -> None:
     for edge, share in sorted(other.items(), key=lambda item: item[1]):
         if share >= RARE:
-            _arrow(axes, edge, share, arrowstyle="-", linestyle=(0, (2.5, 1.5)), color=MUTED, alpha=0.8, zorder=1)
+            _arrow(
+                axes, edge, share, -0.13, arrowstyle="-", linestyle=(0, (2.5, 1.5)), color=MUTED, alpha=0.8, zorder=1
+            )
     for edge, share in sorted(directed.items(), key=lambda item: item[1]):
         if share >= RARE:
             colour = INK if not planted else BLUE if edge in planted else VERMILION
@@ -100,8 +102,11 @@ def _nodes(axes: Axes, winner: str | None) -> None:
         x, y = _PLACES[name]
         axes.plot(x, y, "o", markersize=19, color="white", markeredgecolor=INK, markeredgewidth=1.3, zorder=3)
         axes.text(x, y, str(number), ha="center", va="center", weight="bold", zorder=4)
-        label = {"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.75, "edgecolor": "none"}
-        axes.text(x, y + 0.044, title(name), ha="center", va="top", fontsize=8, zorder=5, bbox=label)
+        label = {"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.85, "edgecolor": "none"}
+        # Below the nose the middle column's edges run up and down, so its names stand beside the nodes.
+        beside = {"x": x + 0.056, "y": y, "ha": "left", "va": "center"}
+        below = {"x": x, "y": y + 0.056, "ha": "center", "va": "top"}
+        axes.text(s=title(name), fontsize=8, zorder=5, bbox=label, **(beside if x == 0.5 and y > 0.5 else below))  # type: ignore[arg-type]
         if name == winner:
             axes.add_patch(
                 Rectangle((x - 0.048, y - 0.048), 0.096, 0.096, fill=False, edgecolor=_RED, linewidth=2.6, zorder=6)
@@ -139,11 +144,20 @@ def out_degree_bars(regions: pl.DataFrame) -> Figure | None:
         left.barh(places, part["winner_share"] * 100, color=GREEN, height=0.68)
         right.barh(places, part["out_degree_mean"], color=BLUE, height=0.68, label="mean over folds")
         if part["planted_out_degree"].null_count() == 0:
-            right.plot(part["planted_out_degree"], places, "D", color=VERMILION, markersize=6, label="planted")
+            right.plot(
+                part["planted_out_degree"],
+                places,
+                "D",
+                color=VERMILION,
+                markersize=6,
+                clip_on=False,
+                zorder=3,
+                label="planted",
+            )
             right.legend(loc="best")
         left.set_yticks(places, [title(name) for name in part["region"]])
         left.invert_yaxis()
-        left.set(title=f"{part['corpus'][0]}: folds won", xlabel="% of folds", xlim=(0, 100))
+        left.set(title=f"{part['corpus'][0]}: folds won", xlabel="% of folds", xlim=(0, 102))
         right.set(title="Out-degree", xlabel="directed edges that leave the region")
         for axes in (left, right):
             axes.tick_params(axis="y", length=0)

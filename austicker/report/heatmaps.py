@@ -36,15 +36,18 @@ def _panels(positions: pl.DataFrame, columns: tuple[str, ...]) -> Figure | None:
         return None
     several = [name for name in ("attack", "side") if rows[name].n_unique() > 1]
     label = pl.concat_str(["sticker", *several], separator=" · ").alias("label")
-    models = [(name, part.with_columns(label)) for (name,), part in rows.sort("model").partition_by("model", as_dict=True).items()]
+    labelled = rows.sort("model").with_columns(label)
+    models = [(part["model"].to_list()[0], part) for part in labelled.partition_by("model", maintain_order=True)]
     height = sum(part["label"].n_unique() * _CELL_IN[1] + 0.45 for _, part in models) + 1.35
     made = figure(max(6.4, 2.3 + _CELL_IN[0] * len(shown)), height)
     ratios = [part["label"].n_unique() for _, part in models]
     grid = made.subplots(len(models), 1, squeeze=False, sharex=True, gridspec_kw={"height_ratios": ratios})[:, 0]
     for axes, (model, part) in zip(grid, models, strict=True):
         _heatmap(axes, part, shown)
-        axes.set_title(f"{model}: clips still recognised, of {part['n_clips'].max()}", pad=8)
-    grid[-1].set_xticks(range(len(shown)), [title(name) for name in shown], rotation=35, ha="right", rotation_mode="anchor")
+        axes.set_title(f"{model}: clips still recognised, of {max(part['n_clips'].to_list())}", pad=8)
+    grid[-1].set_xticks(
+        range(len(shown)), [title(name) for name in shown], rotation=35, ha="right", rotation_mode="anchor"
+    )
     return made
 
 

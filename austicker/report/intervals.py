@@ -86,10 +86,8 @@ def paired_t(differences: ArrayLike, subjects: ArrayLike) -> Difference:
     groups, clips = len(sizes), len(values)
     mean = float(values.mean()) if clips else None
     if mean is None or groups < 2:
-        return Difference(
-            n_clips=clips, n_subjects=groups, difference=mean, low=None, high=None, t=None, p_value=None
-        )
-    error = float(np.sqrt(_cluster_variance(np.bincount(member, weights=values), sizes)))
+        return Difference(n_clips=clips, n_subjects=groups, difference=mean, low=None, high=None, t=None, p_value=None)
+    error = float(np.sqrt(_cluster_variance(np.bincount(member, weights=values).astype(np.float64), sizes)))
     if error < 1e-12:
         statistic, p_value = None, 1.0 if abs(mean) < 1e-12 else 2.0 ** (1 - groups)
     else:

@@ -106,7 +106,7 @@ def draw_rates(verdicts: pl.DataFrame, *by: str) -> pl.DataFrame:
     """
     draws = verdicts.filter(family() == "random")
     rates = success_rates(draws, *by, "placement") if by else success_rates(draws, "placement")
-    keys = list(by) or [pl.lit(RANDOM_MEAN).alias("placement")]
+    keys: list[str | pl.Expr] = [*by] or [pl.lit(RANDOM_MEAN).alias("placement")]
     groups = rates.group_by(keys, maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("n_draws"),
         pl.col("n_clips").max(),

@@ -63,7 +63,11 @@ def table_1(entries: pl.DataFrame, rate: str, spread: str) -> Grid:
     names = sorted({key[:2] for key in values}, key=lambda row: (row[0], rank.get(row[1], len(rank)), row[1]))
     highest = {
         (sticker, column): max(
-            (round(value, 9) for key, (value, _) in values.items() if key[::2] == (sticker, column) and value is not None),
+            (
+                round(value, 9)
+                for key, (value, _) in values.items()
+                if key[::2] == (sticker, column) and value is not None
+            ),
             default=None,
         )
         for sticker, _ in names

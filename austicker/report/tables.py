@@ -139,7 +139,23 @@ def leaderboard(verdicts: pl.DataFrame) -> pl.DataFrame:
         .alias("rank")
     )
     columns = ["corpus", "protocol", "model", "rank", "attack", "sticker", "placement", "side", "error_asr"]
-    return (
-        ranked.select(*columns, "low", "high", "flip_asr", "n_clips", "queries_mean")
-        .sort("corpus", "protocol", "model", "rank", "attack", "sticker", "placement", "side")
+    return ranked.select(*columns, "low", "high", "flip_asr", "n_clips", "queries_mean").sort(
+        "corpus", "protocol", "model", "rank", "attack", "sticker", "placement", "side"
     )
+
+
+def metrics(verdicts: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
+    """Returns what tracking mirrors, by (model, corpus): accuracy, baseline, and rates per placement family.
+
+    A missing rate has no entry.
+    """
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    per_family = verdicts.with_columns(placements.family())
+    names = ("error_asr", "flip_asr", "accuracy_drop", "queries_mean")
+    for row in success_rates(per_family, "model", "corpus", "family").iter_rows(named=True):
+        group = found.setdefault((row["model"], row["corpus"]), {})
+        group |= {f"{name}.{row['family']}": row[name] for name in names if row[name] is not None}
+    for row in success_rates(verdicts, "model", "corpus").iter_rows(named=True):
+        whole = {name: row[name] for name in ("clean_accuracy", "majority_baseline", "clean_uf1", "clean_uar")}
+        found[row["model"], row["corpus"]] |= {name: value for name, value in whole.items() if value is not None}
+    return found

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from planted_report import CLIPS, PEOPLE, context, run
+
+from austicker.report import canvas, discovery, formats, heatmaps, tables, write_report
+from austicker.report.headline import headlines
+from austicker.report.page import Sheet, policy, render
+from austicker.report.published_layout import table_1
+
+CONTRACT = {
+    *("corpus", "model", "attack", "sticker", "placement", "n_clips", "true_positives", "n_clean_correct"),
+    *("n_flipped", "clean_accuracy", "majority_baseline", "error_asr", "flip_asr", "accuracy_drop", "low", "high"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("store") / "report"
+    write_report(run(), context(), made)
+    return made
+
+
+def test_everything_is_written_whole(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()}
+    sheets = ("asr", "queries", "comparisons", "positions", "discovery", "leaderboard", "table_1", "table_1_flip")
+    figures = ("position_heatmap", "region_heatmap", "causal_graph", "regions", "outdegree", "examples", "face_map")
+    assert names >= {f"{name}.{kind}" for name in sheets for kind in ("csv", "md", "tex")}
+    assert names >= {f"{name}.{kind}" for name in figures for kind in ("png", "svg")} | {"index.html"}
+    assert not [name for name in names if name.startswith(".")]
+
+
+def test_asr_holds_the_contract_and_its_own_arithmetic(folder: Path) -> None:
+    with (folder / "asr.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert set(rows[0]) >= CONTRACT
+    keys = [(row["corpus"], row["model"], row["attack"], row["sticker"], row["placement"]) for row in rows]
+    assert len(set(keys)) == len(keys) == 2 * 2 * 23
+    for row in rows:
+        assert float(row["error_asr"]) == pytest.approx(1 - int(row["true_positives"]) / int(row["n_clips"]))
+        assert float(row["low"]) <= float(row["error_asr"]) <= float(row["high"])
+
+
+def test_table_1_shows_the_draws_and_bolds_the_highest() -> None:
+    grid = table_1(tables.entries(run(("sun",), ("mmnet",))), "error_asr", "half_range")
+    assert grid.table.rows() == [
+        ("sun", "random mean", "16.67 ± 16.67"),
+        ("sun", "causal", "100.00"),
+        ("sun", "best region (other subjects)", "100.00"),
+    ]
+    assert grid.bold == {(1, 2), (2, 2)}
+
+
+def test_positions_sum_over_corpora() -> None:
+    both = pl.concat([run(), run().with_columns(pl.lit("other").alias("corpus"))])
+    found = tables.positions(both).filter(model="mmnet", sticker="sun")
+    counts = dict(found.select("placement", "true_positives").iter_rows())
+    assert counts["causal"] == 0
+    assert counts["chin"] == 2 * PEOPLE * CLIPS
+    assert counts["random mean"] == 2 * PEOPLE * (CLIPS - 0.5)
+
+
+def test_queries_stand_beside_the_published_formula() -> None:
+    table = tables.queries(run().with_columns(pl.when(placement="causal").then(7).otherwise(1).alias("queries")))
+    rows = {(row["attack"], row["placement_family"]): row for row in table.iter_rows(named=True)}
+    causal = rows["sticker", "causal"]
+    assert (causal["queries_mean"], causal["queries_max"], causal["published"]) == (7, 7, "number of images")
+    assert (causal["hidden_within_1"], causal["hidden_within_10"]) == (0, 1)
+    assert rows["rhde", "not run"]["queries_mean"] is None
+    assert "iterations × population" in rows["rhde", "not run"]["published"]
+
+
+def test_comparisons_find_the_planted_difference() -> None:
+    table = tables.comparisons(run())
+    rows = {(row["sticker"], row["model"], row["b"]): row for row in table.iter_rows(named=True)}
+    random = rows["sun", "mmnet", "random mean"]
+    assert random["difference"] == pytest.approx(5 / 6)
+    assert random["p_value"] == 2.0 ** (1 - PEOPLE)
+    assert random["p_holm"] == pytest.approx(min(1, table.height * random["p_value"]))
+    assert "upper bound" in rows["sun", "mmnet", "best region (same clips)"]["note"]
+    assert rows["(all)", "stcnn", "best region (other subjects)"]["difference"] == 0
+
+
+def test_leaderboard_ranks_with_ties() -> None:
+    table = tables.leaderboard(run(("sun",), ("mmnet",)))
+    ranks = dict(table.select("placement", "rank").iter_rows())
+    assert ranks["causal"] == ranks["region/lips"] == ranks["best region (other subjects)"] == 1
+    assert ranks["random mean"] == 4
+    assert ranks["region/chin"] == 5
+
+
+def test_discovery_counts_hits_and_folds_without_answer() -> None:
+    row = discovery.discovery(context()).row(0, named=True)
+    assert row["no_directed_edge"] == 1
+    assert row["truth_hit_rate"] == pytest.approx((PEOPLE - 1) / PEOPLE)
+    assert row["chance"] == pytest.approx(1 / 14)
+    assert row["structural_hamming_distance_mean"] == 1
+    assert row["orientation_f1_mean"] is None
+    regions = discovery.discovery_regions(context()).filter(region="lips").row(0, named=True)
+    assert regions["out_degree_mean"] == pytest.approx(2 * (PEOPLE - 1) / PEOPLE)
+    assert regions["planted_out_degree"] == 2
+
+
+def test_headline_says_rate_rivals_and_clean_error() -> None:
+    sentences = headlines(run())
+    assert len(sentences) == 2
+    assert sentences[0].startswith("mmnet on faces: the causal sticker leaves 100.0 %")
+    assert "random placement 16.7 %" in sentences[0]
+    assert "errs on 0.0 %" in sentences[0]
+
+
+def test_page_says_what_limits_the_result(folder: Path) -> None:
+    page = (folder / "index.html").read_text()
+    for words in ("Planted motion.", "width 0.25", "1 of 10 cells are missing", "MemoryError: too little", "f" * 64):
+        assert words in page
+
+
+def test_page_loads_nothing(folder: Path) -> None:
+    page = (folder / "index.html").read_text()
+    sources = re.findall(r'(?:src|srcset|data)="([^"]*)"', page)
+    assert sources
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert not re.search(r"https?://|url\(|@import|<link|<iframe| style=| on\w+=", page)
+    links = [link for link in re.findall(r'href="([^"]*)"', page) if not link.startswith("#")]
+    assert links
+    assert all((folder / link).is_file() for link in links)
+
+
+def test_policy_allows_this_style_and_script_alone(folder: Path) -> None:
+    page = (folder / "index.html").read_text()
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert style
+    assert script
+    rule = policy(style[1], script[1])
+    assert rule.startswith("default-src 'none'; img-src data:;")
+    assert rule.replace("'", "&#39;") in page
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>"
+    verdicts = run((hostile, '=HYPERLINK("x")'), ("mmnet",))
+    told = context(name=hostile, failures=[{"unit": hostile, "error": hostile}])
+    page = write_report(verdicts, told, tmp_path).read_text()
+    assert hostile not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert hostile not in (tmp_path / "asr.md").read_text()
+    with (tmp_path / "asr.csv").open() as lines:
+        stickers = {row["sticker"] for row in csv.DictReader(lines)}
+    assert stickers == {hostile, '\'=HYPERLINK("x")'}
+
+
+def test_an_unfinished_run_still_has_a_page(tmp_path: Path) -> None:
+    bare = context(graphs={}, truth={}, face=None, boxes={}, examples=(), cells_done=0)
+    page = write_report(run().clear(), bare, tmp_path).read_text()
+    assert "no headline" in page
+    assert "10 of 10 cells are missing" in page
+    assert not re.search(r"\bnan\b", page, re.IGNORECASE)
+
+
+def test_figures_are_the_same_bytes_twice(folder: Path, tmp_path: Path) -> None:
+    write_report(run(), context(), tmp_path)
+    for name in sorted(path.name for path in folder.iterdir()):
+        first, second = (hashlib.sha256((base / name).read_bytes()).hexdigest() for base in (folder, tmp_path))
+        assert first == second, name
+    assert "<dc:date>" not in (folder / "causal_graph.svg").read_text()
+
+
+def test_heatmap_prints_every_count() -> None:
+    with canvas.style():
+        made = heatmaps.position_heatmap(tables.positions(run(("sun",), ("mmnet",))))
+    assert made is not None
+    texts = [text.get_text() for text in made.axes[0].texts]
+    assert texts == ["18"] * 5 + ["0", "15", "18"]
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [("=1+1", "'=1+1"), ("+x", "'+x"), ("-x", "'-x"), ("@x", "'@x"), ("\tx", "'\tx"), ("\rx", "'\rx"),
+     ("-1.5", "-1.5"), ("+2e-3", "+2e-3"), ("-1+2", "'-1+2"), ("plain", "plain"), ("", "")],
+)  # fmt: skip
+def test_formulas_are_quoted_and_numbers_are_not(value: str, cell: str) -> None:
+    assert formats.guarded(value) == cell
+
+
+def test_null_is_an_empty_cell_and_numbers_keep_their_precision() -> None:
+    table = pl.DataFrame({"a": [1 / 3, None], "b": ["x", None]})
+    assert formats.to_csv(table) == "a,b\n0.3333333333333333,x\n,\n"
+
+
+def test_latex_and_markdown_escapes() -> None:
+    table = pl.DataFrame({"a_b": [r"\input{x} 5% & $1 #2 ~^"], "c": ["p|q <b> ±"]})
+    latex = formats.to_latex(table, frozenset({(0, 1)}))
+    assert r"\textbackslash{}input\{x\} 5\% \& \$1 \#2 \textasciitilde{}\textasciicircum{}" in latex
+    assert r"a\_b" in latex
+    assert r"\textbf{p|q <b> $\pm$}" in latex
+    assert r"**p\|q &lt;b&gt; ±**" in formats.to_markdown(table, frozenset({(0, 1)}))
+
+
+def test_a_table_of_the_page_sorts_by_value_not_by_text() -> None:
+    sheet = Sheet(name="asr", table=pl.DataFrame({"error_asr": [0.0625, None]}), caption="c")
+    page = render(context(), [], {"asr": sheet}, {})
+    assert '<td data-value="0.0625" class="number">6.2 %</td>' in page
+    assert '<td data-value="" class="number">–</td>' in page
