@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from austicker import regions as table
-from austicker.motion import activity_from_action_units, corpus_motion, pixel_box
+from austicker.motion import activity_from_action_units, pixel_box
 from austicker.types import AustickerError, Bytes, Corpus, DiscoverySettings, Floats, RegionGraph
 
 METHODS = ("chi-square", "g-square", "fisher-z", "action-units", "per-image")
@@ -370,7 +370,7 @@ def discover_fold(corpus: Corpus, positions: Sequence[int], settings: DiscoveryS
         return majority([_apex_graph(corpus, position, settings.alpha) for position in positions])
     clips = [corpus.clips[position] for position in positions]
     if settings.method != "action-units":
-        activity: NDArray[Any] = corpus_motion(corpus, positions)
+        activity: NDArray[Any] = corpus.motion[list(positions)]
     elif any(clip.action_units for clip in clips):
         activity = activity_from_action_units(clips)
     else:

@@ -90,7 +90,7 @@ def _carry_out(job: Job, folder: Path | None, address: str | None, workers: int 
     store = Store(folder or Path("runs") / job.name)
     with console.watching() as watch:
         summary = submission.submit(job, store, watch, address=address, workers=workers)
-    page, warning = submission.report(store)
+    page, warning = submission.conclude(store, summary)
     console.print_summary(summary, store, page, warning, as_json=as_json)
     if summary.cells_done < summary.cells_expected or summary.failures:
         raise typer.Exit(1)
@@ -165,10 +165,7 @@ def report(store: StoreFolder) -> None:
     from austicker import submission
     from austicker.store import Store
 
-    page, warning = submission.report(Store(store))
-    if warning:
-        typer.echo(warning, err=True)
-    typer.echo(page)
+    typer.echo(submission.report(Store(store)))
 
 
 @app.command()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from austicker.regions import NAMES, TABLE, locate
-from austicker.types import AustickerError, Box, Bytes, Clip, Corpus, Floats
+from austicker.types import AustickerError, Box, Bytes, Clip, Floats
 
 NOISE_SHARE = 0.006
 """Standard deviation, in face widths, of the blur that quiets the sensor's noise before the flow."""
@@ -113,15 +113,16 @@ def region_motion(frames_onset: Bytes, frames_apex: Bytes, landmarks_onset: Floa
     return np.array([patch.mean() if patch.size else 0.0 for patch in inside], np.float32)
 
 
-def corpus_motion(corpus: Corpus, positions: Sequence[int]) -> Floats:
-    """Returns the region motion (n, 14) of the clips at `positions`; no other clip is read."""
-    _, _, height, width, _ = corpus.frames.shape
-    rows = []
-    for position in positions:
-        clip, frames = corpus.clips[position], corpus.frames[position]
-        landmarks = corpus.landmarks[position, clip.onset]
-        rows.append(region_motion(frames[clip.onset], frames[clip.apex], landmarks, width / height))
-    return np.stack(rows) if rows else np.zeros((0, len(NAMES)), np.float32)
+def clip_motion(clip: Clip, frames: Bytes, landmarks: Floats) -> Floats:
+    """Returns the region motion (14,) of one clip between its onset and its apex.
+
+    Args:
+        clip: says which of the frames are onset and apex.
+        frames: (frame, h, w, c) uint8.
+        landmarks: (frame, 68, 2) fractions of the aligned face.
+    """
+    height, width = frames.shape[1:3]
+    return region_motion(frames[clip.onset], frames[clip.apex], landmarks[clip.onset], width / height)
 
 
 def _image_side(unit: str, clip: Clip) -> tuple[int, str]:

@@ -169,19 +169,29 @@ def _git_commit() -> str:
     return found.stdout.strip()
 
 
-def report(store: Store) -> tuple[Path, str | None]:
-    """Writes a store's report and mirrors it to MLflow.
+def report(store: Store) -> Path:
+    """Writes a store's report and returns its page."""
+    from austicker.report import write_report
+    from austicker.report.gather import gather
+
+    return write_report(*gather(store), store.report)
+
+
+def conclude(store: Store, summary: Summary) -> tuple[Path, str | None]:
+    """Writes a store's report and, where anything was run, mirrors it to MLflow as one run.
 
     Returns:
         The page, and a sentence where MLflow could not be reached.
     """
     from austicker import tracking
-    from austicker.report import write_report
+    from austicker.report import tables, write_report
     from austicker.report.gather import gather
 
     verdicts, context = gather(store)
     page = write_report(verdicts, context, store.report)
-    return page, tracking.track(verdicts, context, store)
+    if not summary.tasks_run:
+        return page, None
+    return page, tracking.track(context, tables.metrics(verdicts), store.report, uri=None)
 
 
 def graphs(store: Store, corpus: str) -> dict[str, RegionGraph]:

@@ -165,6 +165,7 @@ def save(trained: Trained, folder: Path, identity: str) -> None:
     record = {
         "settings": asdict(trained.settings),
         "classes": trained.classes,
+        "parameters": sum(weight.numel() for weight in trained.network.parameters()),
         "statistics": dict(trained.statistics),
         "seed": trained.seed,
         "epoch": trained.epoch,

@@ -59,11 +59,12 @@ class Corpus:
     """Labelled clips, decoded once and aligned.
 
     Attributes:
+        fingerprint: digest of the clips, frames, landmarks and motion.
         frames: (clip, frame, h, w, c) uint8, c = 1 (gray) or 3 (RGB); may be memory-mapped.
         landmarks: (clip, frame, 68, 2) float32, iBUG 68 points as (x, y) fractions of the aligned face.
-        fingerprint: digest of the clips, frames and landmarks.
         synthetic: one sentence to print wherever results are shown, or "" for recorded clips.
         planted: edges (cause, effect) of a planted causal model, or () where the truth is unknown.
+        motion: (clip, 14) float32, `motion.region_motion` of every clip, measured when the corpus was prepared.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Corpus:
     planted: tuple[tuple[str, str], ...] = ()
     frames: Bytes = field(compare=False, repr=False)
     landmarks: Floats = field(compare=False, repr=False)
+    motion: Floats = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +137,13 @@ class RegionGraph:
 
     Attributes:
         regions: the regions that took part.
-        dropped: regions left out because their column was constant.
+        dropped: regions left out because their column was constant or equal to an earlier one (after binning).
         directed: (cause, effect) pairs.
         undirected: pairs whose direction the data do not tell, each in table order.
         bidirected: pairs with an arrow head at both ends (conflicting colliders).
         winner: region of the highest out-degree, or None where no edge is directed.
         decided_by: "out-degree", "half-undirected", "bootstrap", "index", "per-image majority" or "no directed edge".
-        tied: the regions that shared the highest out-degree, in table order.
+        tied: the regions that shared the highest out-degree, in table order; () where one had it alone.
     """
 
     regions: tuple[str, ...]

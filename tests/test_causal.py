@@ -24,7 +24,7 @@ from austicker.causal import (
     majority,
     quantile_codes,
 )
-from austicker.motion import pixel_box
+from austicker.motion import clip_motion, pixel_box
 from austicker.regions import NAMES, locate
 from austicker.types import AustickerError, Clip, Corpus, DiscoverySettings, RegionGraph
 
@@ -291,7 +291,10 @@ def toy_corpus(units: tuple[str, ...] = ()) -> Corpus:
         )
         for k in range(14)
     )
-    return Corpus(name="toy", labels=("a",), clips=clips, fingerprint="", frames=frames, landmarks=points)
+    motion = np.stack([clip_motion(clip, *pair) for clip, *pair in zip(clips, frames, points, strict=True)])
+    return Corpus(
+        name="toy", labels=("a",), clips=clips, fingerprint="", frames=frames, landmarks=points, motion=motion
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -302,6 +305,7 @@ def test_a_fold_never_reads_its_test_clips(method):
     clean = discover_fold(corpus, train, settings, seed=1)
     corpus.frames[len(train) :] = 0
     corpus.landmarks[len(train) :] = np.nan
+    corpus.motion[len(train) :] = np.nan
     clips = corpus.clips[: len(train)] + tuple(
         replace(clip, action_units=("poison",)) for clip in corpus.clips[len(train) :]
     )

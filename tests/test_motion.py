@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from austicker.motion import activity_from_action_units, corpus_motion, pixel_box, region_motion
+from austicker.motion import activity_from_action_units, clip_motion, pixel_box, region_motion
 from austicker.regions import NAMES
-from austicker.types import AustickerError, Box, Clip, Corpus, Point
+from austicker.types import AustickerError, Box, Clip, Point
 
 SIDE = 192
 CHIN = NAMES.index("chin")
@@ -120,19 +120,12 @@ def clip(*units: str) -> Clip:
     return Clip(corpus="toy", clip="c", subject="s", label=0, onset=0, apex=1, offset=1, action_units=units)
 
 
-def test_corpus_motion_reads_onset_and_apex_of_the_asked_clips():
+def test_clip_motion_reads_onset_and_apex():
     onset = texture(np.random.default_rng(0))
     still, moved = frame(onset), frame(push_chin(onset))
-    frames = np.stack([np.stack([still, still]), np.stack([still, moved])])
-    landmarks = np.broadcast_to(face_points(), (2, 2, 68, 2))
-    corpus = Corpus(
-        name="toy", labels=("a",), clips=(clip(), clip()), fingerprint="", frames=frames, landmarks=landmarks
-    )
-    found = corpus_motion(corpus, [1])
-    assert found.shape == (1, 14)
-    assert found[0, CHIN] > FLOOR
-    assert corpus_motion(corpus, [0]).max() == 0
-    assert corpus_motion(corpus, []).shape == (0, 14)
+    landmarks = np.broadcast_to(face_points(), (2, 68, 2))
+    assert clip_motion(clip(), np.stack([still, moved]), landmarks)[CHIN] > FLOOR
+    assert clip_motion(clip(), np.stack([still, still]), landmarks).max() == 0
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,16 @@ def toy_corpus(clips=12, channels=1, seed=0):
             )
         )
     landmarks = np.zeros((clips, FRAMES, 68, 2), np.float32)
+    motion = np.zeros((clips, 14), np.float32)
     labels = ("right", "down", "still")
     return Corpus(
-        name="toy", labels=labels, clips=tuple(records), fingerprint="toy", frames=frames, landmarks=landmarks
+        name="toy",
+        labels=labels,
+        clips=tuple(records),
+        fingerprint="toy",
+        frames=frames,
+        landmarks=landmarks,
+        motion=motion,
     )
 
 

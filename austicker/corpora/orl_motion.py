@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from austicker.corpora import Progress, facs, packed, planted
 from austicker.corpora.mesh_warp import Field, MeshWarp, inside, mesh_displacement, window, with_margin
 from austicker.faces import LEFT_IRIS, RIGHT_IRIS, Detector, detector, ibug_68
+from austicker.motion import clip_motion
 from austicker.regions import EYE_DISTANCE, NAMES, locate
 from austicker.types import AustickerError, Bytes, Clip, Corpus, Floats
 
@@ -82,13 +83,15 @@ class Settings:
     height_px: int = 128
     eye_distance: float = EYE_DISTANCE
     eye_height: float = 0.31
-    amplitude: float = 0.02
+    amplitude: float = 0.016
     jitter: float = 0.004
     turn_degrees: float = 0.5
     noise: float = 1.5
     light: float = 0.02
 
 
+Made = tuple[list[Clip], Bytes, Floats, Floats]
+"""One person's clips, frames (clip, frame, h, w, 1), landmarks (clip, frame, 68, 2) and motion (clip, 14)."""
 MARGIN_PX = 24
 """Picture kept around the aligned face while it moves, so that no border comes into view."""
 
@@ -135,7 +138,7 @@ def recipe_digest(settings: Settings) -> str:
 def make(settings: Settings, progress: Progress) -> Corpus:
     """Makes the corpus, one process per core, one person at a time each."""
     workers = min(len(PHOTOS), os.cpu_count() or 1)
-    done: dict[int, tuple[list[Clip], Bytes, Floats]] = {}
+    done: dict[int, Made] = {}
     progress(0, len(PHOTOS))
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = {pool.submit(make_person, number, settings): number for number in PHOTOS}
@@ -146,20 +149,22 @@ def make(settings: Settings, progress: Progress) -> Corpus:
     clips = tuple(clip for person in people for clip in person[0])
     frames = np.concatenate([person[1] for person in people])
     landmarks = np.concatenate([person[2] for person in people])
+    motion = np.concatenate([person[3] for person in people])
     return Corpus(
         name="orl-motion",
         labels=LABELS,
         clips=clips,
-        fingerprint=packed.fingerprint(clips, frames, landmarks),
+        fingerprint=packed.fingerprint(clips, frames, landmarks, motion),
         synthetic=SYNTHETIC,
         planted=planted.load().edges,
         frames=frames,
         landmarks=landmarks,
+        motion=motion,
     )
 
 
-def make_person(number: int, settings: Settings) -> tuple[list[Clip], Bytes, Floats]:
-    """Makes all clips of one person: clips, frames (clip, frame, h, w, 1) and landmarks (clip, frame, 68, 2)."""
+def make_person(number: int, settings: Settings) -> Made:
+    """Makes all clips of one person and measures their motion."""
     cv2.setNumThreads(1)
     with detector() as detect:
         person = _align(number, detect, settings)
@@ -168,7 +173,13 @@ def make_person(number: int, settings: Settings) -> tuple[list[Clip], Bytes, Flo
         for label in range(len(LABELS))
         for repeat in range(settings.clips_per_class)
     ]
-    return [clip for clip, _, _ in made], np.stack([f for _, f, _ in made]), np.stack([m for _, _, m in made])
+    motion = [clip_motion(clip, frames, landmarks) for clip, frames, landmarks in made]
+    return (
+        [clip for clip, _, _ in made],
+        np.stack([frames for _, frames, _ in made]),
+        np.stack([landmarks for _, _, landmarks in made]),
+        np.stack(motion),
+    )
 
 
 def _read_photo(number: int) -> Bytes:

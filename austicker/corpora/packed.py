@@ -1,4 +1,4 @@
-"""A prepared corpus on disk: three files in one folder, written whole or not at all; knows no corpus' format."""
+"""A prepared corpus on disk: four files in one folder, written whole or not at all; knows no corpus' format."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def cache_folder() -> Path:
     return Path(os.environ.get("AUSTICKER_CACHE") or platformdirs.user_cache_path("austicker")) / "corpora"
 
 
-def fingerprint(clips: tuple[Clip, ...], frames: Bytes, landmarks: Floats) -> str:
+def fingerprint(clips: tuple[Clip, ...], frames: Bytes, landmarks: Floats, motion: Floats) -> str:
     """Returns the digest of everything in a corpus that can change a verdict."""
     digest = hashlib.sha256(json.dumps([dataclasses.asdict(clip) for clip in clips], sort_keys=True).encode())
-    for array in (frames, landmarks):
+    for array in (frames, landmarks, motion):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
@@ -44,10 +44,11 @@ def save(corpus: Corpus, folder: Path) -> None:
     try:
         np.save(draft / "frames.npy", corpus.frames)
         np.save(draft / "landmarks.npy", corpus.landmarks)
+        np.save(draft / "motion.npy", corpus.motion)
         record = {
             field.name: getattr(corpus, field.name)
             for field in dataclasses.fields(corpus)
-            if field.name not in ("frames", "landmarks", "clips")
+            if field.name not in ("frames", "landmarks", "motion", "clips")
         } | {"clips": [dataclasses.asdict(clip) for clip in corpus.clips]}
         (draft / "corpus.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
         if not folder.exists():
@@ -79,6 +80,7 @@ def load(folder: Path) -> Corpus | None:
         record = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
         frames = np.load(folder / "frames.npy", mmap_mode="r")
         landmarks = np.load(folder / "landmarks.npy")
+        motion = np.load(folder / "motion.npy")
     except (OSError, ValueError, EOFError) as error:
         raise AustickerError(f"The prepared corpus in '{folder}' is damaged ({error}): delete that folder.") from error
     return Corpus(
@@ -90,4 +92,5 @@ def load(folder: Path) -> Corpus | None:
         planted=tuple((cause, effect) for cause, effect in record["planted"]),
         frames=frames,
         landmarks=landmarks,
+        motion=motion,
     )

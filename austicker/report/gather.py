@@ -43,9 +43,7 @@ def gather(store: Store) -> tuple[pl.DataFrame, Context]:
         if store.graph(graph).is_file()
     }
     truth = {
-        key: causal.against_truth(graph, planted)
-        for key, graph in graphs.items()
-        if (planted := infos[key[0]].planted)
+        key: causal.against_truth(graph, planted) for key, graph in graphs.items() if (planted := infos[key[0]].planted)
     }
     opened = _opened(job, infos)
     context = Context(

@@ -1,0 +1,39 @@
+# The README's commands. Everything is installed into .venv at the versions of requirements.lock.
+PYTHON ?= python3.11
+# cpu: the build without CUDA packages. cuda: the build that fits this machine's driver.
+TORCH ?= cpu
+BIN := .venv/bin
+STAMP := .venv/installed-$(TORCH)
+
+.PHONY: help demo test check lock clean
+help:
+	@echo "make demo   install, then run the embedded job: tables, figures and runs/demo/report/index.html"
+	@echo "make test   install, then run all tests"
+	@echo "make check  install, then linters and types"
+
+demo: $(STAMP)
+	$(BIN)/austicker-grid submit jobs/demo.toml
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(STAMP): requirements.lock pyproject.toml tools/install-torch
+	$(PYTHON) -m venv .venv
+	sh tools/install-torch $(TORCH)
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	$(BIN)/python -m pip check
+	rm -f .venv/installed-* && touch $@
+
+# Writes requirements.lock anew from the newest versions that pyproject.toml allows.
+lock: $(STAMP)
+	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager -e ".[dev]"
+	$(BIN)/python -m pip freeze --exclude-editable | grep -v "^torch==" > requirements.lock
+
+clean:
+	rm -rf .venv runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
