@@ -179,6 +179,9 @@ def generate(
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT of the pictures.  [default: as they are]")] = None,
     store: Annotated[Path | None, typer.Option(help="Result folder whose graphs place 'causal' stickers.")] = None,
     seed: Annotated[int, typer.Option(help="Of random places.")] = 0,
+    subject: Annotated[
+        list[str] | None, typer.Option(help="Only this person of the corpus; repeatable.  [default: all]")
+    ] = None,
 ) -> None:
     """Write adversarial pictures: a corpus' frames, or your own photos, with stickers on them."""
     from austicker import console, corpora, placements, stickers, submission
@@ -187,6 +190,8 @@ def generate(
 
     if corpus and photos:
         raise AustickerError("Give either --corpus or --photos, not both.")
+    if subject and photos:
+        raise AustickerError("--subject names people of a corpus: leave it out with --photos.")
     names = tuple(sticker or ["monkey"])
     for name in names:
         stickers.load(name)
@@ -200,6 +205,7 @@ def generate(
         size_px=pictures.parse_size(size) if size else None,
         graphs=submission.graphs(Store(store), corpus or "orl-motion") if store else {},
         seed=seed,
+        subjects=tuple(subject or ()),
     )
     skipped: tuple[str, ...] = ()
     with console.preparing() as progress:

@@ -16,6 +16,7 @@ from austicker.faces import detector, ibug_68
 from austicker.placements import place
 from austicker.placements.scene import Scene
 from austicker.regions import face_width
+from austicker.registry import nearest
 from austicker.store import write_whole
 from austicker.types import AustickerError, Bytes, Corpus, Floats, Placement, RegionGraph, Sticker
 
@@ -31,6 +32,7 @@ class Look:
         size_px: (width, height) of the written pictures, or None to keep theirs.
         graphs: causal graph by subject, for the placement "causal" on a corpus.
         seed: of random places.
+        subjects: people of a corpus whose clips are wanted; all where it is empty.
     """
 
     stickers: tuple[str, ...]
@@ -39,6 +41,7 @@ class Look:
     size_px: tuple[int, int] | None = None
     graphs: Mapping[str, RegionGraph] = field(default_factory=dict)
     seed: int = 0
+    subjects: tuple[str, ...] = ()
 
 
 def adversarial(picture: Bytes, sticker: Sticker, placement: Placement, size: tuple[int, int]) -> Bytes:
@@ -63,15 +66,24 @@ def adversarial(picture: Bytes, sticker: Sticker, placement: Placement, size: tu
 
 
 def from_corpus(corpus: Corpus, look: Look, folder: Path, progress: Progress) -> int:
-    """Writes every frame of a corpus with every sticker: `folder/sticker/clip/frame.png`; returns the count."""
+    """Writes every frame of a corpus with every sticker: `folder/sticker/clip/frame.png`; returns the count.
+
+    Raises:
+        AustickerError: the corpus has no such subject, or a clip no place for the sticker; nothing is written then.
+    """
     height, width, channels = corpus.frames.shape[2:]
     size = stickers.size_px(look.side, face_width_px=width, face_height_px=height)
-    written = 0
-    for number, clip in enumerate(corpus.clips):
-        progress(number, len(corpus.clips))
+    wanted = _wanted(corpus, look.subjects)
+    places = {}
+    for number in wanted:
+        clip = corpus.clips[number]
         landmarks = corpus.landmarks[number][clip.onset]
         scene = Scene(landmarks=landmarks, aspect=width / height, graph=look.graphs.get(clip.subject))
-        found = _place(look, scene, clip.clip)
+        places[number] = _place(look, scene, clip.clip)
+    written = 0
+    for done, (number, found) in enumerate(places.items()):
+        progress(done, len(wanted))
+        clip = corpus.clips[number]
         for name in look.stickers:
             sticker = stickers.load(name)
             for index, frame in enumerate(corpus.frames[number]):
@@ -79,8 +91,18 @@ def from_corpus(corpus: Corpus, look: Look, folder: Path, progress: Progress) ->
                 made = adversarial(picture, sticker, found, size)
                 _write(folder / Path(sticker.name).stem / clip.clip / f"{index:03d}.png", made, look)
                 written += 1
-    progress(len(corpus.clips), len(corpus.clips))
+    progress(len(wanted), len(wanted))
     return written
+
+
+def _wanted(corpus: Corpus, subjects: Sequence[str]) -> list[int]:
+    """Returns the positions of the clips of some subjects, or of all where none is named."""
+    known = sorted({clip.subject for clip in corpus.clips})
+    for subject in subjects:
+        if subject not in known:
+            hint = nearest(subject, known) or f"; known: {', '.join(known)}"
+            raise AustickerError(f"Unknown subject '{subject}' of corpus '{corpus.name}'{hint}.")
+    return [number for number, clip in enumerate(corpus.clips) if not subjects or clip.subject in subjects]
 
 
 def from_folder(source: Path, look: Look, folder: Path, progress: Progress) -> tuple[int, tuple[str, ...]]:
@@ -146,9 +168,10 @@ def _place(look: Look, scene: Scene, name: str) -> Placement:
 
 
 def _read(path: Path) -> Bytes | None:
-    decoded = (
-        cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-    )
+    try:
+        decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):  # OpenCV raises on an empty file and on a picture of more than 2**30 pixels
+        return None
     return None if decoded is None else np.ascontiguousarray(decoded[:, :, ::-1])
 
 

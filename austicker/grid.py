@@ -86,6 +86,8 @@ class _Queue:
     def settle(self, outcome: Outcome) -> Iterator[Outcome]:
         """Frees the tasks that waited for this one, or yields them as failed when it failed."""
         for name in [name for name, needs in self._waiting.items() if outcome.task.id in needs]:
+            if name not in self._waiting:
+                continue  # lost already, through another of the tasks that it needs
             if outcome.error:
                 del self._waiting[name]
                 lost = Outcome(task=self._tasks[name], error=f"not run, because {outcome.task.title} failed")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from austicker.types import AustickerError, DiscoverySettings, ModelSettings, Va
 
 PAPER_SIDE = 0.2
 """The paper's S = (2W/10, 2H/10)."""
+LARGEST_SEED = 2**31 - 1
+"""The verdicts keep seeds in 32 bits."""
 _STRICT = pydantic.ConfigDict(extra="forbid")
 
 
@@ -159,12 +164,37 @@ def check(content: Mapping[str, Any], where: str, folder: Path) -> Job:
     Raises:
         AustickerError: a key or a value is wrong.
     """
+    with _naming(where):
+        return _checked(content, where, folder)
+
+
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Makes one line of a refusal and puts the job file before it where it names none."""
     try:
-        file = pydantic.TypeAdapter(_File).validate_python(content)
+        yield
+    except AustickerError as error:
+        sentence = " ".join(str(error).split())
+        raise AustickerError(sentence if where in sentence else f"{where}: {sentence}") from error
+
+
+def _checked(content: Mapping[str, Any], where: str, folder: Path) -> Job:
+    try:
+        # As JSON, because only there the strict mode, in which true is no number, takes a list for a tuple.
+        text = json.dumps(content, default=lambda value: {"date or time": str(value)})
+        file = pydantic.TypeAdapter(_File).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise AustickerError(_sentence(error, where)) from None
+    if not re.fullmatch(r"\w[\w. -]*", file.name):
+        raise AustickerError(
+            f"The name {file.name!r} in {where} cannot name a folder: use letters, digits, '-' or '_'."
+        )
     if file.protocol not in folds.PROTOCOLS:
-        raise AustickerError(f"Unknown protocol '{file.protocol}' in {where}; known: {', '.join(folds.PROTOCOLS)}.")
+        hint = nearest(file.protocol, folds.PROTOCOLS) or f"; known: {', '.join(folds.PROTOCOLS)}"
+        raise AustickerError(f"Unknown protocol '{file.protocol}' in {where}{hint}.")
+    for seed in file.seeds:
+        if not 0 <= seed <= LARGEST_SEED:
+            raise AustickerError(f"The seed {seed} in {where} is not between 0 and {LARGEST_SEED}.")
     for part, values in (("corpora", file.corpora), ("models", file.models), ("attacks", file.attacks)):
         if not values:
             raise AustickerError(f"'{part}' in {where} is empty: name at least one.")
@@ -206,9 +236,9 @@ def _sentence(error: pydantic.ValidationError, where: str) -> str:
         return f"Unknown key '{place}' in {where}{nearest(key, known) or '; known: ' + ', '.join(known)}."
     if first["type"] in ("missing_argument", "missing"):
         return f"The key '{place}' is missing in {where}."
-    return (
-        f"The value {first['input']!r} of '{place}' in {where} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}."
-    )
+    reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+    hint = nearest(str(first["input"]), re.findall("'([^']*)'", reason)) if first["type"] == "literal_error" else ""
+    return f"The value {first['input']!r} of '{place}' in {where} is wrong: {reason}{hint}."
 
 
 def _unique(values: tuple[Any, ...], key: str, where: str) -> tuple[Any, ...]:
@@ -222,6 +252,8 @@ def _corpora(choices: tuple[CorpusChoice, ...], where: str, folder: Path) -> tup
     corpora.missing_adapters([choice.name for choice in choices], where)
     for choice in choices:
         corpora.check(choice.name, folder / choice.root if choice.root else None, where)
+        if choice.folds is not None and choice.folds < 1:
+            raise AustickerError(f"'folds = {choice.folds}' of corpus '{choice.name}' in {where} must be at least 1.")
     return tuple(
         CorpusChoice(
             name=choice.name,
@@ -249,8 +281,8 @@ def _attack(choice: AttackChoice, where: str, folder: Path) -> AttackChoice:
     if choice.random_draws < 1:
         raise AustickerError(f"'random_draws = {choice.random_draws}' in {where} must be at least 1.")
     named = tuple(name if name in stickers.STICKERS else _sticker_path(name, folder) for name in choice.stickers)
-    for name in _unique(named, "stickers", where):
-        stickers.load(name)
+    _unique(tuple(stickers.load(name).name for name in named), "stickers", where)
+    _unique(choice.placements, "placements", where)
     differs: list[str] = [choice.variant] if choice.variant != "same-place" else []
     differs += [f"side {choice.side:g}"] if choice.side != PAPER_SIDE else []
     return AttackChoice(

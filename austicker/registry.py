@@ -27,7 +27,8 @@ class Registry(Generic[T]):
 
     def __init__(self, noun: str, group: str, addresses: Mapping[str, str]) -> None:
         self.noun = noun
-        self._addresses = {entry.name: entry.value for entry in entry_points(group=group)} | dict(addresses)
+        theirs = {entry.name: entry.value for entry in entry_points(group=group) if entry.name not in addresses}
+        self._addresses = dict(addresses) | theirs
 
     def names(self) -> tuple[str, ...]:
         """Returns the known names in order of registration, ours first."""

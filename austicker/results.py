@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
@@ -55,27 +55,30 @@ def write_part(folder: Path, cells: Sequence[str], verdicts: Iterable[Verdict]) 
     return path
 
 
-def cells_of(part: Path) -> frozenset[str]:
-    """Returns the cells of a part, or none where the part is torn or of another schema."""
+def _read_part(part: Path) -> tuple[frozenset[str], pa.Table] | None:
+    """Returns the cells and the rows of a part, or None where it is torn, damaged or of another schema."""
+    # The rows are read too: a flipped bit in a page shows only in the page's checksum, one in the footer anywhere.
     try:
-        schema = pq.read_schema(part)
-        metadata = pq.read_metadata(part)
-    except (OSError, pa.ArrowInvalid):
-        return frozenset()
-    if not schema.equals(SCHEMA) or str(metadata.num_rows).encode() != (schema.metadata or {}).get(_ROWS):
-        return frozenset()
-    return frozenset(json.loads(schema.metadata[_CELLS]))
+        with pq.ParquetFile(part, page_checksum_verification=True) as file:
+            table = file.read()
+        metadata = table.schema.metadata or {}
+        cells, rows = frozenset(json.loads(metadata[_CELLS])), int(metadata[_ROWS])
+        whole_part = table.schema.equals(SCHEMA) and rows == table.num_rows and part_name(cells) == part.stem
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
+        return None
+    return (cells, table.replace_schema_metadata(None)) if whole_part else None
 
 
-def parts(folder: Path) -> dict[Path, frozenset[str]]:
-    """Returns every whole part below `folder` with its cells."""
-    found = {path: cells_of(path) for path in sorted(folder.glob("**/*.parquet")) if not path.name.startswith(".")}
-    return {path: cells for path, cells in found.items() if cells}
+def _whole_parts(folder: Path) -> Iterator[tuple[frozenset[str], pa.Table]]:
+    """Yields the cells and the rows of every whole part below `folder`."""
+    for path in sorted(folder.glob("**/*.parquet")):
+        if found := _read_part(path):
+            yield found
 
 
 def done_cells(folder: Path) -> frozenset[str]:
     """Returns the cells that whole parts below `folder` hold."""
-    return frozenset().union(*parts(folder).values())
+    return frozenset().union(*(cells for cells, _ in _whole_parts(folder)))
 
 
 def read_verdicts(folder: Path, expected: frozenset[str]) -> pl.DataFrame:
@@ -84,11 +87,10 @@ def read_verdicts(folder: Path, expected: frozenset[str]) -> pl.DataFrame:
 
     seen: set[str] = set()
     frames = []
-    for path, cells in parts(folder).items():
+    for cells, table in _whole_parts(folder):
         fresh = (cells & expected) - seen
         if fresh:
-            frame = pl.DataFrame(pq.read_table(path, page_checksum_verification=True))
-            frames.append(frame.filter(pl.col("cell").is_in(sorted(fresh))))
+            frames.append(pl.DataFrame(table).filter(pl.col("cell").is_in(sorted(fresh))))
             seen |= fresh
     empty = pl.DataFrame(SCHEMA.empty_table())
     return pl.concat([empty, *frames]).sort("cell", "clip")

@@ -38,7 +38,7 @@ _PNG_COLOURS = {0: "gray", 2: "RGB", 3: "palette", 4: "gray with alpha", 6: "RGB
 
 
 def load(name_or_path: str) -> Sticker:
-    """Returns a shipped sticker, or the user's PNG (RGB or RGBA, 8 bits, at most `LARGEST_PX` a side).
+    """Returns a shipped sticker, or the user's PNG (any kind of at most 8 bits, at most `LARGEST_PX` a side).
 
     Raises:
         AustickerError: neither a shipped sticker nor a PNG that can be used.
@@ -65,13 +65,13 @@ def _read(path: Path, given: str) -> bytes:
 
 
 def _decode(content: bytes, path: Path) -> Bytes:
-    # The header is judged before decoding: OpenCV would silently widen a palette and unpack a picture of any size.
+    # The header is judged before decoding: OpenCV would unpack a picture of any size.
     if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 33:
         raise AustickerError(f"Sticker '{path}' is not a PNG picture; save it as an RGB or RGBA PNG.")
     width, height, depth, colour = struct.unpack(">IIBB", content[16:26])
-    if colour not in (2, 6) or depth != 8:
+    if colour not in _PNG_COLOURS or depth > 8:
         found = f"{depth}-bit {_PNG_COLOURS.get(colour, 'unknown colour')}"
-        raise AustickerError(f"Sticker '{path}' is {found}; save it as an 8-bit RGB or RGBA PNG.")
+        raise AustickerError(f"Sticker '{path}' is {found}; save it as a PNG of 8 bits a channel.")
     if max(width, height) > LARGEST_PX:
         raise AustickerError(f"Sticker '{path}' is {width}x{height} px; shrink it to at most {LARGEST_PX} px a side.")
     if b"IEND" not in content[-16:]:
@@ -79,8 +79,24 @@ def _decode(content: bytes, path: Path) -> Bytes:
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.shape[:2] != (height, width):
         raise AustickerError(f"Sticker '{path}' is damaged; save the PNG again.")
-    code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGBA
-    return np.ascontiguousarray(cv2.cvtColor(pixels, code), dtype=np.uint8)
+    if pixels.ndim == 2:
+        rgba = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGBA)
+        clear = _clear_gray(content, depth)
+        if clear is not None:
+            rgba[pixels == clear, 3] = 0
+    else:
+        rgba = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGBA)
+    return np.ascontiguousarray(rgba, dtype=np.uint8)
+
+
+def _clear_gray(content: bytes, depth: int) -> int | None:
+    """Returns the one gray (0..255) that a gray PNG calls transparent, which OpenCV does not heed, or None."""
+    start = 8
+    while content[start + 4 : start + 8] not in (b"IDAT", b""):
+        if content[start + 4 : start + 8] == b"tRNS":
+            return int.from_bytes(content[start + 8 : start + 10]) * 255 // ((1 << depth) - 1)
+        start += 12 + int.from_bytes(content[start : start + 4])
+    return None
 
 
 def check_fits(side: float) -> None:

@@ -96,7 +96,9 @@ class Store:
             AustickerError: the file is missing or damaged.
         """
         try:
-            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            record = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise AustickerError(f"'{path}' cannot be read ({error}): delete it and submit the job again.") from error
+        if not isinstance(record, dict):
+            raise AustickerError(f"'{path}' holds no record: delete it and submit the job again.")
         return record

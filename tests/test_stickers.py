@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import cv2
@@ -184,6 +186,56 @@ def test_the_digest_tells_the_shape(tmp_path):
     assert first.digest != second.digest
 
 
+def png(colour: int, depth: int, rows: list[bytes], width: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG written by hand, so that no encoder chooses its kind."""
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, colour, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    whole = [(b"IHDR", header), *chunks, (b"IDAT", pixels), (b"IEND", b"")]
+    packed = (struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in whole)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+PALETTE = (b"PLTE", bytes([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 8, 7]))
+PAINTED = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (9, 8, 7)]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (png(3, 8, [bytes([0, 1, 2, 3])], 4, PALETTE), [(*c, 255) for c in PAINTED]),
+        (png(3, 2, [b"\x1b"], 4, PALETTE), [(*c, 255) for c in PAINTED]),
+        (
+            png(3, 4, [b"\x01\x23"], 4, PALETTE, (b"tRNS", bytes([0, 128]))),
+            [(*c, a) for c, a in zip(PAINTED, (0, 128, 255, 255), strict=True)],
+        ),
+        (png(3, 1, [b"\x40"], 2, (b"PLTE", PALETTE[1][:6]), (b"tRNS", b"\x07")), [(255, 0, 0, 7), (0, 255, 0, 255)]),
+        (png(0, 8, [bytes([0, 7, 255])], 3), [(v, v, v, 255) for v in (0, 7, 255)]),
+        (png(0, 8, [bytes([0, 7, 255])], 3, (b"tRNS", b"\0\7")), [(0, 0, 0, 255), (7, 7, 7, 0), (255, 255, 255, 255)]),
+        (png(0, 2, [b"\x1b"], 4), [(v, v, v, 255) for v in (0, 85, 170, 255)]),
+        (
+            png(0, 2, [b"\x1b"], 4, (b"tEXt", b"k\0v"), (b"tRNS", b"\0\2")),
+            [(v, v, v, 0 if v == 170 else 255) for v in (0, 85, 170, 255)],
+        ),
+        (png(0, 1, [b"\x40"], 2, (b"tRNS", b"\0\1")), [(0, 0, 0, 255), (255, 255, 255, 0)]),
+        (png(4, 8, [bytes([10, 20, 30, 40])], 2), [(10, 10, 10, 20), (30, 30, 30, 40)]),
+        (
+            png(2, 8, [bytes([1, 2, 3, 4, 5, 6])], 2, (b"tRNS", bytes([0, 1, 0, 2, 0, 3]))),
+            [(1, 2, 3, 0), (4, 5, 6, 255)],
+        ),
+    ],
+)
+def test_palettes_and_grays_become_the_rgba_that_they_mean(tmp_path, content, expected):
+    (tmp_path / "mine.png").write_bytes(content)
+    assert stickers.load(str(tmp_path / "mine.png")).rgba.tolist() == [[list(pixel) for pixel in expected]]
+
+
+def test_a_palette_and_an_rgba_file_of_one_picture_have_one_digest(tmp_path):
+    (tmp_path / "palette.png").write_bytes(png(3, 8, [bytes([0, 1, 2, 3])], 4, PALETTE))
+    (tmp_path / "rgba.png").write_bytes(png(6, 8, [bytes(v for c in PAINTED for v in (*c, 255))], 4))
+    one, other = (stickers.load(str(tmp_path / name)) for name in ("palette.png", "rgba.png"))
+    assert one.digest == other.digest
+
+
 def broken_pictures(folder: Path) -> dict[str, str]:
     rng = np.random.default_rng(2)
     whole = Path(save(folder / "whole.png", rng.integers(0, 256, (64, 64, 4), np.uint8))).read_bytes()
@@ -193,7 +245,10 @@ def broken_pictures(folder: Path) -> dict[str, str]:
     (folder / "damaged.png").write_bytes(whole[:60] + bytes(3000) + whole[3060:])
     cv2.imwrite(str(folder / "photo.jpg"), np.zeros((4, 4, 3), np.uint8))
     save(folder / "deep.png", np.zeros((4, 4, 3), np.uint16))
-    save(folder / "gray.png", np.zeros((4, 4), np.uint8))
+    save(folder / "deepgray.png", np.zeros((4, 4), np.uint16))
+    (folder / "alien.png").write_bytes(png(5, 8, [bytes(4)], 4))
+    (folder / "depth.png").write_bytes(png(3, 7, [bytes(4)], 4, (b"PLTE", bytes(6))))
+    (folder / "unpainted.png").write_bytes(png(3, 8, [bytes(4)], 4))
     save(folder / "long.png", np.zeros((1, 4097, 3), np.uint8))
     (folder / "a folder.png").mkdir()
     return {
@@ -203,7 +258,10 @@ def broken_pictures(folder: Path) -> dict[str, str]:
         "damaged.png": "damaged",
         "photo.jpg": "is not a PNG",
         "deep.png": "16-bit RGB",
-        "gray.png": "8-bit gray",
+        "deepgray.png": "16-bit gray",
+        "alien.png": "8-bit unknown colour",
+        "depth.png": "damaged",
+        "unpainted.png": "damaged",
         "long.png": "4097x1 px",
         "a folder.png": "is a folder",
         "missing.png": "neither a shipped one nor an existing PNG file",

@@ -110,7 +110,7 @@ class MeshWarp:
 
 
 def window(box: Box, size: tuple[int, int]) -> Floats:
-    """Returns a smooth weight (h, w) that is 1 in the middle of `box` and falls to about 0.1 at its edge."""
+    """Returns a smooth weight (h, w) that is 1 in the middle of `box` and falls to about 0.1 at its corners."""
     width, height = size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     horizontal = (x / width - box.centre.x) / box.half_width

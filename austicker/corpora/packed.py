@@ -30,6 +30,19 @@ def fingerprint(clips: tuple[Clip, ...], frames: Bytes, landmarks: Floats, motio
     return digest.hexdigest()
 
 
+def reserve(name: str, folder: Path) -> None:
+    """Makes sure that `folder` can be written, before the work of preparing what goes there.
+
+    Raises:
+        AustickerError: the disk refuses.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder.parent).close()
+    except OSError as error:
+        raise _unwritable(name, folder, error) from error
+
+
 def save(corpus: Corpus, folder: Path) -> None:
     """Writes `corpus` as `folder`; a folder that another process wrote meanwhile is kept.
 
@@ -74,23 +87,26 @@ def load(folder: Path) -> Corpus | None:
     Raises:
         AustickerError: the folder is damaged.
     """
-    if not (folder / "corpus.json").is_file():
+    if not folder.exists():
         return None
     try:
         record = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
         frames = np.load(folder / "frames.npy", mmap_mode="r")
         landmarks = np.load(folder / "landmarks.npy")
         motion = np.load(folder / "motion.npy")
-    except (OSError, ValueError, EOFError) as error:
+        corpus = Corpus(
+            name=record["name"],
+            labels=tuple(record["labels"]),
+            clips=tuple(Clip(**{**clip, "action_units": tuple(clip["action_units"])}) for clip in record["clips"]),
+            fingerprint=record["fingerprint"],
+            synthetic=record["synthetic"],
+            planted=tuple((cause, effect) for cause, effect in record["planted"]),
+            frames=frames,
+            landmarks=landmarks,
+            motion=motion,
+        )
+        if not len(corpus.clips) == len(frames) == len(landmarks) == len(motion):
+            raise ValueError("its files are of different lengths")
+    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
         raise AustickerError(f"The prepared corpus in '{folder}' is damaged ({error}): delete that folder.") from error
-    return Corpus(
-        name=record["name"],
-        labels=tuple(record["labels"]),
-        clips=tuple(Clip(**{**clip, "action_units": tuple(clip["action_units"])}) for clip in record["clips"]),
-        fingerprint=record["fingerprint"],
-        synthetic=record["synthetic"],
-        planted=tuple((cause, effect) for cause, effect in record["planted"]),
-        frames=frames,
-        landmarks=landmarks,
-        motion=motion,
-    )
+    return corpus

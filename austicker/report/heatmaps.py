@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from austicker.regions import NAMES, POSITIONS
 from austicker.report.canvas import INK, SEQUENTIAL, figure
-from austicker.report.placements import CAUSAL, RANDOM_MEAN, order, title
+from austicker.report.placements import CAUSAL, RANDOM_MEAN, order, sticker_rank, title
 
 NAMED = (*POSITIONS, CAUSAL, RANDOM_MEAN)
 REGIONS = tuple(f"region/{name}" for name in NAMES)
@@ -52,7 +52,7 @@ def _panels(positions: pl.DataFrame, columns: tuple[str, ...]) -> Figure | None:
 
 
 def _heatmap(axes: Axes, part: pl.DataFrame, columns: list[str]) -> None:
-    stickers = part["label"].unique().sort().to_list()
+    stickers = sorted(part["label"].unique().to_list(), key=sticker_rank)
     counts = {(row["label"], row["placement"]): row["true_positives"] for row in part.iter_rows(named=True)}
     values = [[counts.get((sticker, name), float("nan")) for name in columns] for sticker in stickers]
     scale = Normalize(min(counts.values()), max(max(counts.values()), min(counts.values()) + 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from austicker.regions import NAMES, POSITIONS
+from austicker.stickers import STICKERS
 
 CAUSAL = "causal"
 RANDOM = "random"
@@ -14,6 +15,17 @@ BEST_HERE = "best region (same clips)"
 UPPER_BOUND = "picked on the same clips: an upper bound"
 GROUP = ("corpus", "protocol", "model", "attack", "sticker", "side")
 """One setting of everything but the placement; seeds are pooled."""
+
+
+def sticker_rank(label: str) -> tuple[int, str]:
+    """Returns a sort key that puts the shipped stickers in the paper's order, (a) to (h), and others after them.
+
+    Args:
+        label: a sticker's name, alone or followed by " · " and more.
+    """
+    names = list(STICKERS)
+    name = label.split(" · ")[0]
+    return (names.index(name) if name in names else len(names), label)
 
 
 def family() -> pl.Expr:

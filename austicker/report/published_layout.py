@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from austicker.report.placements import BEST_ELSEWHERE, CAUSAL, RANDOM_MEAN, title
+from austicker.report.placements import BEST_ELSEWHERE, CAUSAL, RANDOM_MEAN, sticker_rank, title
 
 ROWS = (RANDOM_MEAN, CAUSAL, BEST_ELSEWHERE)
 
@@ -60,7 +60,7 @@ def table_1(entries: pl.DataFrame, rate: str, spread: str) -> Grid:
             "Sticker", "placement", "column", rate, spread
         ).iter_rows()
     }
-    names = sorted({key[:2] for key in values}, key=lambda row: (row[0], rank.get(row[1], len(rank)), row[1]))
+    names = sorted({key[:2] for key in values}, key=lambda row: (sticker_rank(row[0]), rank.get(row[1], len(rank))))
     highest = {
         (sticker, column): max(
             (

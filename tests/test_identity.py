@@ -1,0 +1,196 @@
+"""Identities: every declared input changes them, and nothing else does."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from planted_corpus import attack, corpus, job, laid_out
+
+from austicker import identity, models
+from austicker.folds import loso
+from austicker.job import CorpusChoice
+from austicker.types import DiscoverySettings, Fold, ModelSettings
+
+FACES = corpus()
+FOLD = loso(FACES.clips)[0]
+SETTINGS = models.settings("stcnn")
+
+
+def another(value: Any) -> Any:
+    """Any other value of the same type."""
+    if isinstance(value, bool):
+        return not value
+    return value + "-other" if isinstance(value, str) else value + 1
+
+
+def fields(record: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(record)]
+
+
+@pytest.mark.parametrize("name", [name for name in fields(ModelSettings) if name != "label"])
+def test_weights_depend_on_every_setting(name):
+    changed = dataclasses.replace(SETTINGS, **{name: another(getattr(SETTINGS, name))})
+    assert identity.of_model(FACES, FOLD, changed, 0) != identity.of_model(FACES, FOLD, SETTINGS, 0)
+
+
+def test_weights_do_not_depend_on_what_the_recogniser_is_called():
+    renamed = dataclasses.replace(SETTINGS, label="mine")
+    assert identity.of_model(FACES, FOLD, renamed, 0) == identity.of_model(FACES, FOLD, SETTINGS, 0)
+
+
+@pytest.mark.parametrize("name", fields(DiscoverySettings))
+def test_graphs_depend_on_every_setting(name):
+    before = DiscoverySettings()
+    changed = dataclasses.replace(before, **{name: another(getattr(before, name))})
+    assert identity.of_graph(FACES, FOLD, changed) != identity.of_graph(FACES, FOLD, before)
+
+
+def both(faces=FACES, fold=FOLD, seed=0, settings=SETTINGS) -> tuple[str, str]:
+    return identity.of_model(faces, fold, settings, seed), identity.of_graph(faces, fold, DiscoverySettings())
+
+
+def test_weights_and_graphs_depend_on_the_corpus_and_on_the_names_of_the_training_clips():
+    other_bytes = both(corpus(fingerprint="e" * 64))
+    fewer = both(fold=dataclasses.replace(FOLD, train=FOLD.train[:-1]))
+    clips = tuple(dataclasses.replace(clip, clip=clip.clip.replace("bob", "eve")) for clip in FACES.clips)
+    renamed = both(dataclasses.replace(FACES, clips=clips))
+    for position in range(2):
+        assert len({made[position] for made in (both(), other_bytes, fewer, renamed)}) == 4
+
+
+def test_weights_depend_on_the_seed_and_graphs_do_not():
+    assert both(seed=1)[0] != both()[0]
+    assert both(seed=1)[1] == both()[1]
+
+
+def test_the_held_out_clips_count_only_where_training_looks_at_them():
+    shorter = Fold(name=FOLD.name, train=FOLD.train, test=FOLD.test[:-1])
+    assert both(fold=shorter) == both()
+    peeking = dataclasses.replace(SETTINGS, selection="oracle-epoch")
+    assert both(fold=shorter, settings=peeking)[0] != both(settings=peeking)[0]
+
+
+def test_the_name_of_a_fold_and_of_a_corpus_are_no_inputs():
+    assert both(fold=dataclasses.replace(FOLD, name="other")) == both()
+    assert both(dataclasses.replace(FACES, name="moved", synthetic="Words.")) == both()
+
+
+def test_kinds_versions_and_values_are_told_apart_and_order_is_not(monkeypatch):
+    digests = {identity.digest("a", x=1), identity.digest("b", x=1), identity.digest("a", x="1")}
+    digests |= {identity.digest("a", y=1), identity.digest("a", x=[1, 2]), identity.digest("a", x=[2, 1])}
+    assert len(digests) == 6
+    assert identity.digest("a", x={"p": 1, "q": 2}, y=0) == identity.digest("a", y=0, x={"q": 2, "p": 1})
+    assert all(len(text) == 20 and int(text, 16) >= 0 for text in digests)
+    monkeypatch.setattr(identity, "IDENTITY_VERSION", identity.IDENTITY_VERSION + 1)
+    assert identity.digest("a", x=1) not in digests
+
+
+def test_a_value_without_one_spelling_in_json_is_refused():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        identity.digest("a", x=float("nan"))
+    with pytest.raises(TypeError):
+        identity.digest("a", x={1, 2})
+
+
+def cells(faces=FACES, **changes: Any) -> dict[tuple[str, str, str], str]:
+    """Cell ids by (fold, sticker, placement)."""
+    return {
+        (cell.fold, cell.sticker, cell.placement): cell.id
+        for shard in laid_out(job(**changes), faces).shards
+        for cell in shard.cells
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attacks": (attack(side=0.3),)},
+        {"attacks": (attack(variant="per-frame"),)},
+        {"attacks": (attack(label="by another name"),)},
+        {"seeds": (1,)},
+        {"models": (models.settings("stcnn", width=0.5),)},
+        {"models": (models.settings("stcnn", width=0.25, label="by another name"),)},
+        {"protocol": "another"},
+        {"faces": corpus(fingerprint="e" * 64)},
+    ],
+)
+def test_every_cell_depends_on_every_declared_input(changes):
+    before, after = cells(), cells(**changes)
+    assert before.keys() == after.keys()
+    assert not set(before.values()) & set(after.values())
+
+
+def test_cells_of_different_folds_stickers_and_placements_differ():
+    assert len(set(cells().values())) == len(cells()) == 3 * 2 * 3
+
+
+def test_cells_depend_on_the_test_clips():
+    shorter = dataclasses.replace(FACES, clips=FACES.clips[:-1])  # ann's, who trains in the two other folds
+    for key, cell in cells(shorter).items():
+        assert cell != cells()[key]
+
+
+def test_only_the_causal_cells_depend_on_the_settings_of_the_graph():
+    before, after = cells(), cells(discovery=DiscoverySettings(alpha=0.1))
+    for (fold, sticker, placement), cell in after.items():
+        assert (cell == before[fold, sticker, placement]) is (placement != "causal")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "another", "description": "Words."},
+        {"corpora": (CorpusChoice(name="orl-motion", root="/somewhere/else"),)},
+        {"attacks": (attack(stickers=("heart", "sun"), placements=("random/1", "causal", "region/chin")),)},
+        {"attacks": (attack(random_draws=9),)},
+    ],
+)
+def test_cells_do_not_depend_on_names_of_the_job_paths_or_order(changes):
+    assert cells(**changes) == cells()
+
+
+def test_cells_of_a_users_sticker_follow_its_bytes_and_its_name_and_not_its_folder(tmp_path):
+    def stuck(path: Path, colour: int) -> set[str]:
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), np.full((2, 2, 3), colour, np.uint8))
+        return set(cells(attacks=(attack(stickers=(str(path),)),)).values())
+
+    first = stuck(tmp_path / "a" / "mine.png", 9)
+    assert stuck(tmp_path / "b" / "mine.png", 9) == first
+    assert not stuck(tmp_path / "c" / "mine.png", 8) & first
+    assert not stuck(tmp_path / "a" / "other.png", 9) & first
+
+
+def test_chance_belongs_to_the_identity_in_every_process():
+    code = "from austicker import identity as i; print(i.generator('cell', 'clip').integers(2**60), i.seed_of('cell'))"
+    here = f"{identity.generator('cell', 'clip').integers(2**60)} {identity.seed_of('cell')}"
+    for hash_seed in ("1", "77"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        there = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        assert there.stdout.strip() == here
+
+
+def test_identities_are_the_same_in_every_process():
+    code = "import test_identity as t; print(*t.both(), *sorted(t.cells().values()))"
+    environment = {**os.environ, "PYTHONHASHSEED": "5", "PYTHONPATH": str(Path(__file__).parent)}
+    there = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert there.stdout.split() == [*both(), *sorted(cells().values())]
+
+
+def test_chance_differs_between_identities():
+    draws = {int(identity.generator(*parts).integers(2**60)) for parts in (("a",), ("b",), ("a", "b"), ("b", "a"))}
+    assert len(draws) == 4
+    seeds = {identity.seed_of(str(number)) for number in range(200)}
+    assert len(seeds) == 200
+    assert max(seeds) < 2**31
+    assert min(seeds) >= 0

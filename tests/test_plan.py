@@ -1,0 +1,256 @@
+"""Plans: the grid of a job, and what a store still lacks of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from planted_corpus import attack, corpus, job, laid_out
+
+from austicker import models, plan, results
+from austicker.job import CorpusChoice
+from austicker.store import Store
+from austicker.types import AustickerError
+
+FACES = corpus()  # three folds with 3, 2 and 2 test clips
+TWO_MODELS = (models.settings("stcnn", width=0.25), models.settings("mmnet", width=0.25))
+HERE = Path(__file__).parent
+
+
+def grid(**changes: Any) -> plan.Plan:
+    return laid_out(job(**changes), FACES)
+
+
+def ids(found: plan.Plan | tuple[plan.Task, ...]) -> set[str]:
+    shards = found.shards if isinstance(found, plan.Plan) else found
+    return {cell.id for shard in shards for cell in shard.cells}
+
+
+def finish(store: Store, task: plan.Task) -> None:
+    """Leaves in the store what doing this task would."""
+    if task.stage == "attack":
+        results.write_part(store.verdicts / task.corpus, [cell.id for cell in task.cells], [])
+    elif task.stage == "discover":
+        store.write_json(store.graph(task.graph), {})
+    else:
+        store.write_json(store.models / f"{task.weights}.json", {})
+        (store.models / f"{task.weights}.safetensors").write_bytes(b"")
+
+
+def stages(tasks: tuple[plan.Task, ...]) -> dict[str, int]:
+    return {stage: sum(task.stage == stage for task in tasks) for stage in ("train", "discover", "attack")}
+
+
+def test_the_grid_is_every_model_seed_sticker_and_placement_on_every_fold():
+    found = grid(models=TWO_MODELS, seeds=(0, 1))
+    assert len(found.shards) == 3 * 2 * 2
+    assert len(found.cells) == 3 * 2 * 2 * 6
+    assert found.rows == (3 + 2 + 2) * 2 * 2 * 6
+    assert found.evaluations == found.rows + (3 + 2 + 2) * 2 * 2
+    settings = {
+        (cell.fold, cell.model, cell.seed, cell.sticker, cell.placement, cell.side, cell.attack)
+        for shard in found.shards
+        for cell in shard.cells
+    }
+    assert len(settings) == len(found.cells)
+    assert len(found.graphs) == len(set(found.graphs.values())) == 3
+
+
+def test_cells_say_what_their_shard_is():
+    for shard in grid(models=TWO_MODELS).shards:
+        for cell in shard.cells:
+            assert (cell.fold, cell.model, cell.corpus) == (shard.fold.name, shard.settings.label, shard.corpus)
+
+
+def test_attacks_of_one_setting_under_two_labels_are_different_cells():
+    found = grid(attacks=(attack(label="one"), attack(label="two")))
+    assert len(found.cells) == 3 * 12 == sum(len(shard.cells) for shard in found.shards)
+
+
+def test_some_folds_still_train_on_everybody_else():
+    found = grid(corpora=(CorpusChoice(name="orl-motion", folds=2),))
+    assert [shard.fold.name for shard in found.shards] == ["ann", "bob"]
+    assert all(len(shard.fold.train) + len(shard.fold.test) == len(FACES.clips) for shard in found.shards)
+    assert found.cells < grid().cells
+    with pytest.raises(AustickerError, match="use 1 to 3"):
+        grid(corpora=(CorpusChoice(name="orl-motion", folds=4),))
+
+
+def test_an_empty_store_lacks_everything_and_each_weight_and_graph_once(tmp_path):
+    found = grid(models=TWO_MODELS)
+    tasks = found.tasks(Store(tmp_path))
+    assert stages(tasks) == {"train": 6, "discover": 3, "attack": 6}
+    assert ids(tasks) == found.cells
+    assert len({task.id for task in tasks}) == len(tasks)
+    by_id = {task.id: task for task in tasks}
+    for task in tasks:
+        needed = [by_id[name] for name in task.needs]
+        assert {need.stage for need in needed} == ({"train", "discover"} if task.stage == "attack" else set())
+        assert all(need.weights in ("", task.weights) and need.graph in ("", task.graph) for need in needed)
+        assert all((need.corpus, need.fold) == (task.corpus, task.fold) for need in needed)
+        assert {need.model for need in needed if need.stage == "train"} <= {task.model}
+
+
+def test_a_task_needs_only_tasks_that_stand_before_it(tmp_path):
+    seen: set[str] = set()
+    for task in grid(models=TWO_MODELS, seeds=(0, 1)).tasks(Store(tmp_path)):
+        assert seen.issuperset(task.needs)
+        seen.add(task.id)
+
+
+def test_what_exists_is_not_done_again(tmp_path):
+    store, found = Store(tmp_path), grid(models=TWO_MODELS)
+    first = found.tasks(store)
+    for task in [task for task in first if task.stage == "discover"]:
+        finish(store, task)
+    assert stages(found.tasks(store)) == {"train": 6, "discover": 0, "attack": 6}
+    trained = next(task for task in first if task.stage == "train")
+    finish(store, trained)
+    tasks = found.tasks(store)
+    assert stages(tasks) == {"train": 5, "discover": 0, "attack": 6}
+    assert [task.weights for task in tasks if task.stage == "attack" and not task.needs] == [trained.weights]
+
+
+@pytest.mark.parametrize("suffix", ["json", "safetensors"])
+def test_weights_without_their_record_or_a_record_without_weights_are_not_there(tmp_path, suffix):
+    store, found = Store(tmp_path), grid()
+    trained = next(task for task in found.tasks(store) if task.stage == "train")
+    finish(store, trained)
+    assert plan.has_weights(store, trained.weights)
+    (store.models / f"{trained.weights}.{suffix}").unlink()
+    assert not plan.has_weights(store, trained.weights)
+    assert trained in found.tasks(store)
+
+
+def test_a_run_ends_with_nothing_to_do_in_whatever_order_it_went(tmp_path):
+    found = grid(models=TWO_MODELS)
+    for order in (1, -1):
+        store = Store(tmp_path / str(order))
+        for task in found.tasks(store)[::order]:
+            finish(store, task)
+        assert found.tasks(store) == ()
+        assert plan.done(found, store) == found.cells
+
+
+def test_after_some_parts_the_tasks_are_the_set_difference(tmp_path):
+    store, found = Store(tmp_path), grid()
+    attacks = [task for task in found.tasks(store) if task.stage == "attack"]
+    finish(store, attacks[0])
+    half = dataclasses.replace(attacks[1], cells=attacks[1].cells[::2])
+    finish(store, half)
+    tasks = found.tasks(store)
+    done = {cell.id for task in (attacks[0], half) for cell in task.cells}
+    assert ids(tasks) == found.cells - done
+    assert plan.done(found, store) == done
+    assert attacks[0].fold not in {task.fold for task in tasks}
+
+
+def test_a_torn_part_is_done_again_under_its_own_name(tmp_path):
+    store, found = Store(tmp_path), grid()
+    tasks = found.tasks(store)
+    for task in tasks:
+        finish(store, task)
+    part = sorted(store.verdicts.rglob("*.parquet"))[0]
+    part.write_bytes(part.read_bytes()[:-20])
+    (again,) = found.tasks(store)
+    assert again in [dataclasses.replace(task, needs=()) for task in tasks]
+    finish(store, again)
+    assert found.tasks(store) == ()
+    assert len(list(store.verdicts.rglob("*.parquet"))) == 3
+
+
+def test_parts_of_another_job_are_not_counted(tmp_path):
+    store, found = Store(tmp_path), grid()
+    for task in grid(attacks=(attack(side=0.5, label="sticker"),)).tasks(store):
+        finish(store, task)
+    assert ids(found.tasks(store)) == found.cells
+    assert plan.done(found, store) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("changes", "new"),
+    [
+        ({"attacks": (attack(stickers=("sun", "heart", "star")),)}, 9),
+        ({"attacks": (attack(placements=("causal", "centre", "region/chin", "random/1")),)}, 6),
+        ({"attacks": (attack(), attack(side=0.3, label="large"))}, 18),
+        ({"models": TWO_MODELS}, 18),
+        ({"seeds": (0, 1)}, 18),
+    ],
+)
+def test_growing_a_job_keeps_the_old_cells_and_does_only_the_new(tmp_path, changes, new):
+    store, old, grown = Store(tmp_path), grid(), grid(**changes)
+    for task in old.tasks(store):
+        finish(store, task)
+    assert old.cells < grown.cells
+    tasks = grown.tasks(store)
+    assert ids(tasks) == grown.cells - old.cells
+    assert len(ids(tasks)) == new
+    assert stages(tasks)["discover"] == 0
+    assert stages(tasks)["train"] == (3 if "models" in changes or "seeds" in changes else 0)
+
+
+def test_other_settings_of_the_graph_do_again_only_what_reads_it(tmp_path):
+    store, changed = Store(tmp_path), grid(discovery=plan_settings(alpha=0.1))
+    for task in grid().tasks(store):
+        finish(store, task)
+    tasks = changed.tasks(store)
+    assert {cell.placement for task in tasks for cell in task.cells} == {"causal"}
+    assert stages(tasks) == {"train": 0, "discover": 3, "attack": 3}
+
+
+def plan_settings(**changes: Any) -> Any:
+    return dataclasses.replace(job().discovery, **changes)
+
+
+def test_a_task_has_a_title_for_people(tmp_path):
+    tasks = grid().tasks(Store(tmp_path))
+    assert [task.title for task in tasks[:3]] == [
+        "train stcnn-w0.25 orl-motion ann", "discover orl-motion ann", "attack stcnn-w0.25 orl-motion ann",
+    ]  # fmt: skip
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level modules that a fresh Python holds after this code."""
+    report = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    found = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"], env=environment, capture_output=True, text=True, check=True
+    )
+    return set(json.loads(found.stdout.splitlines()[-1]))
+
+
+def test_planning_imports_neither_ray_nor_torch_nor_mlflow(tmp_path):
+    code = f"""
+from pathlib import Path
+from austicker import job, plan
+from austicker.store import Store
+from planted_corpus import corpus
+plan.corpora.open_corpus = lambda *_: corpus()
+read = job.read(Path({str(HERE.parent / "jobs" / "demo.toml")!r}), ["corpora.0.folds=2"])
+assert plan.expand(read).tasks(Store({str(tmp_path)!r}))
+"""
+    loaded = loaded_after(code)
+    assert "austicker" in loaded
+    assert not loaded & {"ray", "torch", "mlflow", "causallearn", "polars", "mediapipe"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["submit", "--help"]])
+def test_help_imports_no_heavy_library(arguments):
+    code = f"""
+import sys
+from austicker.cli import main
+sys.argv = ["austicker-grid", *{arguments!r}]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+"""
+    loaded = loaded_after(code)
+    assert "typer" in loaded
+    assert not loaded & {"ray", "torch", "mlflow", "polars", "cv2", "causallearn", "mediapipe"}
