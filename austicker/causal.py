@@ -8,133 +8,29 @@ order of the columns decides nothing. Edges are read off the graph's matrix.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from austicker import regions as table
+from austicker.independence import Contingency, FisherZ, Test
 from austicker.motion import activity_from_action_units, pixel_box
 from austicker.types import AustickerError, Bytes, Corpus, DiscoverySettings, Floats, RegionGraph
 
 METHODS = ("chi-square", "g-square", "fisher-z", "action-units", "per-image")
 BOTH_HEADS, FIRST_COMES = 1, 2
 """causal-learn's `uc_priority`: what two colliders do that claim one edge; `FIRST_COMES` is its default."""
-COUNTS_PER_FREEDOM = 5
-"""Clips that a conditional contingency test needs per degree of freedom; with fewer it is not run, the edge stays."""
-RESIDUAL_FLOOR = 1e-12
-"""Share of a column's variance below which the conditions count as determining it."""
-
 Edges = tuple[tuple[str, str], ...]
 
 
-class _Test(Protocol):
-    """What causal-learn's search asks of an independence test."""
-
-    method: str
-
-    def __call__(self, x: int, y: int, conditions: Sequence[int]) -> float:
-        """Returns the p-value of "columns x and y are independent given `conditions`"."""
-
-
-class _Contingency:
-    """Pearson's chi-square or the G-square test on coded columns, summed over the strata of the conditions.
-
-    The statistic and the degrees of freedom (empty rows and columns of a stratum do not count) are causal-learn's;
-    its slow `scipy.stats` tail and its cache keys are not. With p = 0 for a conditional test on too few clips, a test
-    without power cannot remove an edge (README, Decisions).
-    """
-
-    def __init__(self, codes: NDArray[np.int64], method: str, counts_per_freedom: float = COUNTS_PER_FREEDOM) -> None:
-        from scipy.special import chdtrc
-
-        self.method = method
-        self._counts_per_freedom = counts_per_freedom
-        self._codes = codes
-        self._levels = codes.max(axis=0) + 1
-        self._tail: Callable[[float, float], float] = chdtrc
-        self._strata: dict[tuple[int, ...], tuple[NDArray[np.int64], int]] = {}
-        self._known: dict[tuple[int, int, tuple[int, ...]], float] = {}
-
-    def __call__(self, x: int, y: int, conditions: Sequence[int]) -> float:
-        key = (min(int(x), int(y)), max(int(x), int(y)), tuple(sorted(map(int, conditions))))
-        if key not in self._known:
-            self._known[key] = self._p_value(*key)
-        return self._known[key]
-
-    def _stratify(self, conditions: tuple[int, ...]) -> tuple[NDArray[np.int64], int]:
-        if conditions not in self._strata:
-            stratum = np.zeros(len(self._codes), np.int64)
-            for column in conditions:
-                stratum = stratum * self._levels[column] + self._codes[:, column]
-            present, stratum = np.unique(stratum, return_inverse=True)
-            self._strata[conditions] = stratum, len(present)
-        return self._strata[conditions]
-
-    def _p_value(self, x: int, y: int, conditions: tuple[int, ...]) -> float:
-        stratum, strata = self._stratify(conditions)
-        shape = (strata, int(self._levels[x]), int(self._levels[y]))
-        nominal = strata * (shape[1] - 1) * (shape[2] - 1)
-        if conditions and len(self._codes) < self._counts_per_freedom * nominal:
-            return 0.0
-        cell = (stratum * shape[1] + self._codes[:, x]) * shape[2] + self._codes[:, y]
-        counts = np.bincount(cell, minlength=math.prod(shape)).reshape(shape)  # (stratum, x, y)
-        rows, columns = counts.sum(axis=2), counts.sum(axis=1)
-        freedom = int((((rows > 0).sum(axis=1) - 1) * ((columns > 0).sum(axis=1) - 1)).sum())
-        if freedom == 0:
-            return 1.0
-        expected = rows[:, :, None] * columns[:, None, :] / rows.sum(axis=1)[:, None, None]
-        seen = counts > 0
-        observed, expected = counts[seen], expected[seen]
-        if self.method == "gsq":
-            statistic = 2 * float((observed * np.log(observed / expected)).sum())
-        else:
-            statistic = float((observed * observed / expected).sum()) - len(self._codes)
-        return float(self._tail(freedom, max(statistic, 0.0)))
-
-
-class _FisherZ:
-    """Fisher's z test of partial correlation from a correlation matrix; a column that S determines is independent."""
-
-    method = "fisherz"
-
-    def __init__(self, correlation: NDArray[np.float64], samples: int) -> None:
-        self._correlation = correlation
-        self._samples = samples
-        self._known: dict[tuple[int, ...], list[list[float]]] = {}
-
-    def __call__(self, x: int, y: int, conditions: Sequence[int]) -> float:
-        key = tuple(sorted(map(int, conditions)))
-        if key not in self._known:
-            self._known[key] = self._p_values(key).tolist()
-        return self._known[key][x][y]
-
-    def _p_values(self, conditions: tuple[int, ...]) -> NDArray[np.float64]:
-        """Returns the (r, r) p-values of all pairs given one set of conditions."""
-        from scipy.special import erfc
-
-        given = list(conditions)
-        across = self._correlation[:, given]  # (r, s)
-        inverse = np.linalg.pinv(self._correlation[np.ix_(given, given)], hermitian=True)
-        residual = self._correlation - across @ inverse @ across.T
-        spread = np.diag(residual)
-        degrees = self._samples - len(given) - 3
-        informative = (spread > RESIDUAL_FLOOR) & (degrees > 0)
-        scale = np.sqrt(np.where(informative, spread, 1.0))
-        limit = 1.0 - np.finfo(float).eps
-        partial = np.clip(residual / np.outer(scale, scale), -limit, limit)
-        z = math.sqrt(max(degrees, 0)) * np.abs(np.arctanh(partial))
-        p: NDArray[np.float64] = np.where(np.outer(informative, informative), erfc(z / math.sqrt(2)), 1.0)
-        return p
-
-
 def _search(
-    test: _Test, names: Sequence[str], alpha: float, max_conditions: int | None, conflict: int
+    test: Test, names: Sequence[str], alpha: float, max_conditions: int | None, conflict: int
 ) -> tuple[Edges, Edges, Edges]:
     """Runs PC; returns the directed, undirected and bidirected edges by name."""
     from causallearn.utils.PCUtils import Meek, SkeletonDiscovery, UCSepset
@@ -192,12 +88,12 @@ def _graph(activity: NDArray[Any], names: Sequence[str], settings: DiscoverySett
     present = tuple(names[j] for j in kept)
     if len(kept) < 2:
         return _named(names, present, ((), (), ()))
-    test: _Test
+    test: Test
     if settings.method == "fisher-z":
-        test = _FisherZ(_correlation(activity), len(activity))
+        test = FisherZ(_correlation(activity), len(activity))
     else:
         codes = np.stack([np.unique(column, return_inverse=True)[1] for column in activity.T], axis=1)
-        test = _Contingency(codes, "gsq" if settings.method == "g-square" else "chisq")
+        test = Contingency(codes, "gsq" if settings.method == "g-square" else "chisq")
     return _named(names, present, _search(test, present, settings.alpha, settings.max_conditions, BOTH_HEADS))
 
 
@@ -325,7 +221,7 @@ def discover_per_image(image: Bytes, landmarks: Floats, *, alpha: float = 0.05) 
     edges: tuple[Edges, Edges, Edges] = ((), (), ())
     if len(kept) > 1:
         samples = height * width * max(channels, 3)
-        edges = _search(_FisherZ(_correlation(columns[:, kept]), samples), present, alpha, None, FIRST_COMES)
+        edges = _search(FisherZ(_correlation(columns[:, kept]), samples), present, alpha, None, FIRST_COMES)
     graph = _named(table.NAMES, present, edges)
     degree = Counter(cause for cause, _ in graph.directed)
     if not degree:
@@ -380,40 +276,8 @@ def discover_fold(corpus: Corpus, positions: Sequence[int], settings: DiscoveryS
     return discover(activity, table.NAMES, settings=settings, subjects=subjects, rng=rng)
 
 
+@lru_cache(maxsize=4096)
 def _apex_graph(corpus: Corpus, position: int, alpha: float) -> RegionGraph:
+    """Returns one clip's own graph, kept because every fold but one asks for it again."""
     apex = corpus.clips[position].apex
     return discover_per_image(corpus.frames[position, apex], corpus.landmarks[position, apex], alpha=alpha)
-
-
-def against_truth(graph: RegionGraph, planted: Edges) -> dict[str, float | bool | None]:
-    """Returns how far a found graph is from a planted one; a rate with an empty denominator is None.
-
-    `structural_hamming_distance` counts the pairs of regions that differ from the planted DAG, one each: missing,
-    extra, or `misoriented` (reversed, undirected or bidirected). The skeleton rates ask whether a pair is joined at
-    all, the orientation rates compare directed edges alone. The planted winner is any region of the highest
-    planted out-degree.
-    """
-    true_pairs = {frozenset(edge) for edge in planted}
-    found_pairs = {frozenset(edge) for edge in graph.directed + graph.undirected + graph.bidirected}
-    shared = true_pairs & found_pairs
-    right = set(planted) & set(graph.directed)
-    missing, extra = len(true_pairs - shared), len(found_pairs - shared)
-    misoriented = len(shared) - len(right)
-    degree = Counter(cause for cause, _ in planted)
-    return {
-        "structural_hamming_distance": missing + extra + misoriented,
-        "missing": missing,
-        "extra": extra,
-        "misoriented": misoriented,
-        **_rates("skeleton", len(shared), len(found_pairs), len(true_pairs)),
-        **_rates("orientation", len(right), len(graph.directed), len(planted)),
-        "winner_is_planted": graph.winner in _leaders(tuple(degree), degree) if degree else None,
-    }
-
-
-def _rates(kind: str, hits: int, found: int, true: int) -> dict[str, float | bool | None]:
-    return {
-        f"{kind}_precision": hits / found if found else None,
-        f"{kind}_recall": hits / true if true else None,
-        f"{kind}_f1": 2 * hits / (found + true) if found + true else None,
-    }

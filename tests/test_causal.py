@@ -13,10 +13,7 @@ from austicker.causal import (
     BOTH_HEADS,
     FIRST_COMES,
     METHODS,
-    _Contingency,
-    _FisherZ,
     _search,
-    against_truth,
     discover,
     discover_fold,
     discover_per_image,
@@ -24,7 +21,9 @@ from austicker.causal import (
     majority,
     quantile_codes,
 )
+from austicker.independence import Contingency, FisherZ
 from austicker.motion import clip_motion, pixel_box
+from austicker.planted_truth import against_truth
 from austicker.regions import NAMES, locate
 from austicker.types import AustickerError, Clip, Corpus, DiscoverySettings, RegionGraph
 
@@ -165,14 +164,14 @@ def test_contingency_test_equals_causal_learn(method):
     codes = np.stack([rng.integers(levels, size=120) for levels in (2, 3, 3, 4, 2, 3)], axis=1)
     codes[:, 2] = (codes[:, 0] + codes[:, 1] + (rng.random(120) < 0.2)) % 3
     codes[:, 3] = (codes[:, 2] + (rng.random(120) < 0.3)) % 4
-    ours, theirs = _Contingency(codes, method, counts_per_freedom=0), CIT(codes, method)
+    ours, theirs = Contingency(codes, method, counts_per_freedom=0), CIT(codes, method)
     for conditions in [(), (2,), (4,), (2, 4), (2, 4, 5)]:
         for x, y in [(0, 1), (1, 3), (3, 0)]:
             assert ours(x, y, conditions) == pytest.approx(theirs(x, y, conditions), abs=1e-12)
     for seed in range(3):
         rows = np.stack([quantile_codes(column, 3) for column in planted_activity(np.random.default_rng(seed)).T], 1)
         matrix = pc(rows, 0.05, method, uc_priority=BOTH_HEADS, max_k=2, show_progress=False).G.graph
-        directed, undirected, _ = _search(_Contingency(rows, method, counts_per_freedom=0), NAMES, 0.05, 2, BOTH_HEADS)
+        directed, undirected, _ = _search(Contingency(rows, method, counts_per_freedom=0), NAMES, 0.05, 2, BOTH_HEADS)
         assert (set(directed), {frozenset(edge) for edge in undirected}) == matrix_edges(matrix, NAMES)
 
 
@@ -185,7 +184,7 @@ def matrix_edges(matrix: np.ndarray, names: Sequence[str]) -> tuple[set, set]:
 
 def test_a_conditional_test_on_too_few_clips_removes_no_edge():
     codes = np.random.default_rng(0).integers(3, size=(50, 4))
-    test = _Contingency(codes, "chisq")
+    test = Contingency(codes, "chisq")
     assert test(0, 1, (2,)) == 0.0  # 50 clips < 5 x 12 degrees of freedom
     assert test(0, 1, ()) > 0.0
 
@@ -193,10 +192,10 @@ def test_a_conditional_test_on_too_few_clips_removes_no_edge():
 def test_fisher_z_calls_a_determined_column_independent():
     first = np.random.default_rng(0).standard_normal((100, 2))
     columns = np.column_stack([first, first.sum(axis=1)])
-    test = _FisherZ(np.corrcoef(columns.T), 100)
+    test = FisherZ(np.corrcoef(columns.T), 100)
     assert test(0, 2, ()) < 0.05
     assert test(0, 2, (1,)) < 0.05
-    assert _FisherZ(np.corrcoef(np.column_stack([columns, first[:, 0]]).T), 100)(0, 1, (3,)) == 1.0
+    assert FisherZ(np.corrcoef(np.column_stack([columns, first[:, 0]]).T), 100)(0, 1, (3,)) == 1.0
 
 
 # --- the winner

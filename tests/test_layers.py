@@ -33,7 +33,9 @@ ROOMS = [
     "stickers",
     "models",
     "training",
+    "independence",  # the tests that the causal search asks
     "causal",
+    "planted_truth",
     "placements",
     "attacks",
     "results",

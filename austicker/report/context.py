@@ -51,7 +51,7 @@ class Context:
         corpora: by name.
         models: by label, which is the verdicts' `model`.
         graphs: by (corpus, fold).
-        truth: by (corpus, fold), scores of a graph against the planted one (`causal.against_truth`).
+        truth: by (corpus, fold), scores of a graph against the planted one (`planted_truth.against_truth`).
         failures: one mapping per failed shard, printed as it is.
         face: (h, w, 3) uint8 RGB mean face, or None.
         boxes: the 14 regions on that face, by name; empty without a face.

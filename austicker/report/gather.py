@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from austicker import causal, corpora, regions, results, stickers
+from austicker import corpora, regions, results, stickers
 from austicker.generate import adversarial
 from austicker.job import Job, from_record
 from austicker.models import published
+from austicker.planted_truth import against_truth
 from austicker.report.context import Context, CorpusInfo, ModelInfo
 from austicker.stages import read_graph
 from austicker.store import Store
@@ -42,9 +43,7 @@ def gather(store: Store) -> tuple[pl.DataFrame, Context]:
         for corpus, fold, graph in record["graphs"]
         if store.graph(graph).is_file()
     }
-    truth = {
-        key: causal.against_truth(graph, planted) for key, graph in graphs.items() if (planted := infos[key[0]].planted)
-    }
+    truth = {key: against_truth(graph, planted) for key, graph in graphs.items() if (planted := infos[key[0]].planted)}
     opened = _opened(job, infos)
     context = Context(
         name=job.name,
