@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,7 @@ class Summary:
     cells_expected: int
     cells_done: int
     tasks_run: int
+    job_changed: bool
     failures: tuple[grid.Outcome, ...]
 
 
@@ -55,8 +57,8 @@ def submit(job: Job, store: Store, watch: Watch, *, address: str | None, workers
     """
     _refuse_foreign(store, job)
     laid_out = plan.expand(job, watch.corpus)
-    store.write_json(store.job, job_record(laid_out))
     tasks = laid_out.tasks(store)
+    changed = _claim(store, laid_out, bool(tasks))
     watch.started(laid_out, tasks)
     failures = []
     for outcome in _outcomes(job, store, tasks, address, workers):
@@ -68,7 +70,11 @@ def submit(job: Job, store: Store, watch: Watch, *, address: str | None, workers
             store.failure(outcome.task.id).unlink(missing_ok=True)
     done = plan.done(laid_out, store)
     return Summary(
-        cells_expected=len(laid_out.cells), cells_done=len(done), tasks_run=len(tasks), failures=tuple(failures)
+        cells_expected=len(laid_out.cells),
+        cells_done=len(done),
+        tasks_run=len(tasks),
+        job_changed=changed,
+        failures=tuple(failures),
     )
 
 
@@ -99,8 +105,26 @@ def _refuse_foreign(store: Store, job: Job) -> None:
     wanted = job.record()
     changed = [key for key in wanted if key not in GRID_KEYS and _plain(wanted[key]) != there.get(key)]
     if changed:
-        words = ", ".join(f"{key} is {there.get(key)!r} there and {_plain(wanted[key])!r} here" for key in changed)
+        words = ", ".join(_difference(key, there.get(key), _plain(wanted[key])) for key in changed)
         raise AustickerError(f"The store '{store.root}' was written by another job ({words}): use another --store.")
+
+
+def _claim(store: Store, laid_out: plan.Plan, has_tasks: bool) -> bool:
+    """Writes the job's record where it is new or something is to be run, and tells whether the job is another now."""
+    record = json.loads(json.dumps(job_record(laid_out)))
+    there = store.read_json(store.job) if store.job.is_file() else {}
+    changed = any(there.get(key) != value for key, value in record.items() if key != "provenance")
+    if changed or has_tasks:
+        store.write_json(store.job, record)
+    return changed
+
+
+def _difference(key: str, there: Any, here: Any) -> str:
+    """Returns in words how one setting differs, a table's settings one by one."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        names = [name for name in here if here[name] != there.get(name)]
+        return ", ".join(_difference(f"{key}.{name}", there.get(name), here[name]) for name in names)
+    return f"{key} is {there!r} there and {here!r} here"
 
 
 def _plain(value: Any) -> Any:
@@ -178,11 +202,14 @@ def report(store: Store) -> Path:
 
 
 def conclude(store: Store, summary: Summary) -> tuple[Path, str | None]:
-    """Writes a store's report and, where anything was run, mirrors it to MLflow as one run.
+    """Writes a store's report and, where anything was run, mirrors it to MLflow; a report of the same is kept.
 
     Returns:
         The page, and a sentence where MLflow could not be reached.
     """
+    written = store.report / "index.html"
+    if written.is_file() and not summary.tasks_run and not summary.job_changed:
+        return written, None
     from austicker import tracking
     from austicker.report import tables, write_report
     from austicker.report.gather import gather
