@@ -64,6 +64,7 @@ def save(corpus: Corpus, folder: Path) -> None:
             if field.name not in ("frames", "landmarks", "motion", "clips")
         } | {"clips": [dataclasses.asdict(clip) for clip in corpus.clips]}
         (draft / "corpus.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+        draft.chmod(0o755)
         if not folder.exists():
             draft.rename(folder)
     except OSError as error:
