@@ -33,6 +33,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the job, e.g. attacks.0.side=0.3; repeatable."),
 ]
+INTERRUPTED = 130
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -136,13 +137,11 @@ def _plan_record(laid_out: Plan, store: Store) -> dict[str, Any]:
 @app.command()
 def status(store: StoreFolder, as_json: AsJson = False) -> None:
     """Print how much of a job a store holds, and what failed."""
-    from austicker import results
+    from austicker import results, stages
     from austicker.store import Store
 
     found = Store(store)
-    if not found.job.is_file():
-        raise AustickerError(f"There is no job in '{store}': name the folder that `submit` wrote to.")
-    record = found.read_json(found.job)
+    record = stages.read_job(found)
     expected = set(record["cells"])
     done = results.done_cells(found.verdicts) & expected
     failures = [found.read_json(path) for path in sorted((found.root / "failures").glob("*.json"))]
@@ -195,6 +194,9 @@ def generate(
     names = tuple(sticker or ["monkey"])
     for name in names:
         stickers.load(name)
+    folders = [Path(name).stem for name in names]
+    if len(set(folders)) < len(folders):
+        raise AustickerError(f"Two stickers would share a folder ({', '.join(folders)}): rename one, or give it once.")
     stickers.check_fits(side)
     if placement not in placements.expand([placement], 1):
         raise AustickerError(f"'{placement}' names several placements; give one of them.")
@@ -283,6 +285,7 @@ def main() -> None:
     except AustickerError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted: what was finished is kept; run the same command again to go on.\n")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # Typer makes this of Ctrl-C, and says nothing
+            sys.stderr.write("Interrupted: what was finished is kept; run the same command again to go on.\n")
+        raise

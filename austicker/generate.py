@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,8 @@ def _wanted(corpus: Corpus, subjects: Sequence[str]) -> list[int]:
 def from_folder(source: Path, look: Look, folder: Path, progress: Progress) -> tuple[int, tuple[str, ...]]:
     """Writes every photo below a folder with every sticker: `folder/sticker/<same path>.png`.
 
+    Photos that differ in their suffix alone keep it before the new one.
+
     Returns:
         How many pictures were written, and a sentence for each photo that was not.
 
@@ -119,6 +122,7 @@ def from_folder(source: Path, look: Look, folder: Path, progress: Progress) -> t
     photos = sorted(path for path in source.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
     if not photos:
         raise AustickerError(f"The folder '{source}' holds no photo ({', '.join(PICTURES)}): name another.")
+    targets = Counter(path.with_suffix(".png") for path in photos)
     written, skipped = 0, []
     needs_face = look.placement != "centre"
     for number, (path, picture, landmarks) in enumerate(_photos(photos, look, needs_face)):
@@ -134,9 +138,11 @@ def from_folder(source: Path, look: Look, folder: Path, progress: Progress) -> t
         found = _place(look, scene, str(relative))
         face_px = width * (face_width(points, aspect=scene.aspect) if needs_face else 1)
         size = stickers.size_px(look.side, face_width_px=round(face_px), face_height_px=round(face_px))
+        alone = targets[path.with_suffix(".png")] == 1
+        final = relative.with_suffix(".png") if alone else relative.with_name(f"{relative.name}.png")
         for name in look.stickers:
             sticker = stickers.load(name)
-            target = folder / Path(sticker.name).stem / relative.with_suffix(".png")
+            target = folder / Path(sticker.name).stem / final
             _write(target, adversarial(picture, sticker, found, size), look)
             written += 1
     progress(len(photos), len(photos))

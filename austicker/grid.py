@@ -7,6 +7,7 @@ needs have ended; a task that fails becomes an outcome with its error, and those
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ Work = Callable[[Task], int]
 
 RETRIES = 3
 """Times that a task is done again when its worker or node dies."""
+CONNECT_TIMEOUT_S = 5.0
 _ENVIRONMENT = {
     name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 }
@@ -124,6 +126,33 @@ def _remote() -> Any:
     return ray.remote(max_retries=RETRIES, num_cpus=1)(_attempt)
 
 
+def check_address(address: str | None) -> None:
+    """Refuses the address of a cluster where nothing listens: Ray itself would try for minutes, and chatter.
+
+    Args:
+        address: "auto", host:port, or None for a private cluster.
+
+    Raises:
+        AustickerError: no connection within `CONNECT_TIMEOUT_S`, or no host:port.
+    """
+    if address is None or address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise AustickerError(f"'--address {address}' is neither 'auto' nor host:port, such as 10.0.0.1:6379.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, str(error)) from error
+
+
+def _no_cluster(address: str | None, text: str) -> AustickerError:
+    reason = text.strip().splitlines()[0] if text.strip() else "no reason given"
+    return AustickerError(
+        f"No Ray cluster answers at '{address or 'local'}' ({reason}): start one or leave --address out."
+    )
+
+
 @contextmanager
 def cluster(address: str | None, workers: int | None) -> Iterator[None]:
     """Connects to a Ray cluster, or starts a private one on this machine and stops it afterwards.
@@ -149,10 +178,7 @@ def cluster(address: str | None, workers: int | None) -> Iterator[None]:
     try:
         ray.init(runtime_env={"env_vars": _ENVIRONMENT}, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise AustickerError(
-            f"No Ray cluster answers at '{address or 'local'}' ({reason}): start one or leave --address out."
-        ) from error
+        raise _no_cluster(address, str(error)) from error
     try:
         yield
     finally:

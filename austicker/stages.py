@@ -17,7 +17,7 @@ from austicker.placements.scene import ClipScene, Track
 from austicker.placements.variants import track
 from austicker.plan import Task, has_weights
 from austicker.store import Store
-from austicker.types import Cell, Clip, Corpus, Fold, RegionGraph, Verdict
+from austicker.types import AustickerError, Cell, Clip, Corpus, Fold, RegionGraph, Verdict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,13 +79,43 @@ def _discover(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold) ->
 
 
 def read_graph(store: Store, graph: str) -> RegionGraph:
-    """Reads a fold's causal graph from the store."""
+    """Reads a fold's causal graph from the store.
+
+    Raises:
+        AustickerError: the file is missing or damaged.
+    """
     record: dict[str, Any] = store.read_json(store.graph(graph))
-    for key in ("directed", "undirected", "bidirected"):
-        record[key] = tuple((a, b) for a, b in record[key])
-    for key in ("regions", "dropped", "tied"):
-        record[key] = tuple(record[key])
-    return RegionGraph(**record)
+    try:
+        for key in ("directed", "undirected", "bidirected"):
+            record[key] = tuple((a, b) for a, b in record[key])
+        for key in ("regions", "dropped", "tied"):
+            record[key] = tuple(record[key])
+        return RegionGraph(**record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(store.graph(graph)) from error
+
+
+def read_job(store: Store) -> dict[str, Any]:
+    """Reads what `submit` keeps of a store's job.
+
+    Raises:
+        AustickerError: there is none, or it is damaged.
+    """
+    if not store.job.is_file():
+        raise AustickerError(f"There is no job in '{store.root}': name the folder that `submit` wrote to.")
+    record = store.read_json(store.job)
+    try:
+        from_record(record["job"])
+        lacking = {"cells", "corpora", "graphs", "weights", "provenance"} - record.keys()
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged(store.job) from error
+    if lacking:
+        raise _damaged(store.job)
+    return record
+
+
+def _damaged(path: Path) -> AustickerError:
+    return AustickerError(f"'{path}' is damaged: delete it and submit the job again.")
 
 
 def _attack(task: Task, store: Store, job: Job, corpus: Corpus, device: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,8 @@ from austicker.types import AustickerError, RegionGraph
 
 GRID_KEYS = ("models", "attacks", "seeds", "corpora", "description")
 """Parts of a job that may grow in a store: what they add is run, what they drop is no longer reported."""
+PARTS = ("models", "graphs", "verdicts", "failures", "report", "mlflow")
+"""Folders of a store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +56,9 @@ def submit(job: Job, store: Store, watch: Watch, *, address: str | None, workers
         workers: cores to use on this machine; 0 runs without Ray, in this process.
 
     Raises:
-        AustickerError: the store is another job's, or cannot be written.
+        AustickerError: there is no cluster at the address, or the store is another job's or cannot be written.
     """
+    grid.check_address(address)
     _refuse_foreign(store, job)
     laid_out = plan.expand(job, watch.corpus)
     tasks = laid_out.tasks(store)
@@ -96,12 +100,13 @@ def _refuse_foreign(store: Store, job: Job) -> None:
     if not store.job.is_file():
         if store.root.is_file():
             raise AustickerError(f"The store '{store.root}' is a file: name a folder.")
-        if store.root.is_dir() and any(store.root.iterdir()):
+        # What a store holds is named by its inputs, so one that lost its job.json can be taken up again.
+        if store.root.is_dir() and any(path.name not in PARTS for path in store.root.iterdir()):
             raise AustickerError(
                 f"The folder '{store.root}' is not empty and holds no job: name a new folder with --store."
             )
         return
-    there = store.read_json(store.job)["job"]
+    there = stages.read_job(store)["job"]
     wanted = job.record()
     changed = [key for key in wanted if key not in GRID_KEYS and _plain(wanted[key]) != there.get(key)]
     if changed:
@@ -172,7 +177,7 @@ def provenance() -> Mapping[str, Mapping[str, str]]:
     names = ("austicker", "torch", "ray", "causal-learn", "numpy", "polars", "opencv-python", "mediapipe")
     return {
         "versions": {"python": platform.python_version()} | {name: version(name) for name in names},
-        "hardware": {"machine": platform.machine(), "system": platform.system()},
+        "hardware": {"machine": platform.machine(), "system": platform.system(), "cores": str(os.cpu_count())},
         "git": {"commit": _git_commit()},
     }
 
@@ -223,7 +228,7 @@ def conclude(store: Store, summary: Summary) -> tuple[Path, str | None]:
 
 def graphs(store: Store, corpus: str) -> dict[str, RegionGraph]:
     """Returns a store's causal graphs of one corpus by the subject that their fold leaves out."""
-    record = store.read_json(store.job)
+    record = stages.read_job(store)
     return {
         fold: stages.read_graph(store, graph)
         for name, fold, graph in record["graphs"]

@@ -42,7 +42,7 @@ def track(context: Context, tables: Metrics, report_folder: Path, *, uri: str | 
         None, or one sentence that says why nothing (or not everything) was mirrored.
     """
     home = report_folder.parent / "mlflow"
-    named = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    named = uri or os.environ.get("MLFLOW_TRACKING_URI") or None
     with _settings():
         # Imported under the settings: MLflow reads the telemetry switch when it is imported.
         from alembic.util import CommandError

@@ -20,13 +20,12 @@ from torch import Tensor, nn
 
 from austicker.models import MODELS
 from austicker.models.recogniser import Recogniser, Statistics
+from austicker.stickers import LUMA
 from austicker.store import write_whole
 from austicker.types import AustickerError, Corpus, ModelSettings
 
 CHUNK = 64
 """Clips, or single frames, that are brought to size or scored at once."""
-LUMA = (0.299, 0.587, 0.114)
-"""ITU-R BT.601."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,16 +57,17 @@ def cli_here(monkeypatch, capfd):
 
 @pytest.fixture(scope="session")
 def cli_apart():
-    """Runs the installed command in a process of its own, as a user does."""
+    """Runs the installed command in a process of its own, as a user does; a setting of None is taken away."""
 
-    def run(*arguments: object, timeout: float = 120, cwd: Path | None = None, **settings: str) -> Answer:
+    def run(*arguments: object, timeout: float = 120, cwd: Path | None = None, **settings: str | None) -> Answer:
+        environment = {key: value for key, value in (os.environ | settings).items() if value is not None}
         ended = subprocess.run(
             [command(), *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=timeout,
             cwd=cwd,
-            env=os.environ | settings,
+            env=environment,
             check=False,
         )
         return Answer(ended.returncode, ended.stdout, ended.stderr)

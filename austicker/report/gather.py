@@ -14,7 +14,7 @@ from austicker.job import Job, from_record
 from austicker.models import published
 from austicker.planted_truth import against_truth
 from austicker.report.context import Context, CorpusInfo, ModelInfo
-from austicker.stages import read_graph
+from austicker.stages import read_graph, read_job
 from austicker.store import Store
 from austicker.types import AustickerError, Box, Bytes, Corpus, ModelSettings, Placement, Point
 
@@ -31,9 +31,7 @@ def gather(store: Store) -> tuple[pl.DataFrame, Context]:
     Raises:
         AustickerError: the folder holds no job, or a record in it is damaged.
     """
-    if not store.job.is_file():
-        raise AustickerError(f"There is no job in '{store.root}': name the folder that `submit` wrote to.")
-    record = store.read_json(store.job)
+    record = read_job(store)
     job = from_record(record["job"])
     expected = frozenset(record["cells"])
     verdicts = results.read_verdicts(store.verdicts, expected)
@@ -80,9 +78,17 @@ def _model_info(store: Store, settings: ModelSettings, weights: list[tuple[str, 
     found = next((path for path in kept if path.is_file()), None)
     return ModelInfo(
         settings={"name": settings.name, **names},
-        parameters=int(store.read_json(found)["parameters"]) if found else 0,
+        parameters=_parameters(store, found) if found else 0,
         reduced=", ".join(differs),
     )
+
+
+def _parameters(store: Store, record: Path) -> int:
+    """Returns the size of a recogniser, or 0 where its record is damaged: its attack has failed then, and says so."""
+    try:
+        return int(store.read_json(record)["parameters"])
+    except (AustickerError, KeyError, TypeError, ValueError):
+        return 0
 
 
 def _opened(job: Job, infos: Mapping[str, CorpusInfo]) -> Corpus | None:
