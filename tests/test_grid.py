@@ -445,7 +445,7 @@ class TestCluster:
         assert one.height == other.height == 36
         assert one["clean"].mean() >= 0.8
         assert one["label"].value_counts()["count"].max() <= 0.5 * one.height
-        # The margin: 5 % of the clips. Measured: 0.81 against 0.92; another processor may train a few clips differently.
+        # The margin: 5 % of the clips. Measured here: 0.81 against 0.92; another processor trains a little differently.
         assert one["true_positive"].mean() <= other["true_positive"].mean() - 0.05
         still = found.filter(pl.col("sticker") == "nothing.png")
         assert still["clean_pred"].to_list() == still["attacked_pred"].to_list()
