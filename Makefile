@@ -5,10 +5,11 @@ TORCH ?= cpu
 BIN := .venv/bin
 STAMP := .venv/installed-$(TORCH)
 
-.PHONY: help demo test check lock clean
+.PHONY: help demo test bench check lock clean
 help:
 	@echo "make demo   install, then run the embedded job: tables, figures and runs/demo/report/index.html"
 	@echo "make test   install, then run all tests"
+	@echo "make bench  install, then what batching the grid gains"
 	@echo "make check  install, then linters and types"
 
 demo: $(STAMP)
@@ -16,6 +17,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+bench: $(STAMP)
+	$(BIN)/python tests/benchmark_grid.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .

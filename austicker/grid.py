@@ -80,6 +80,10 @@ class _Queue:
         self._waiting = {task.id: set(task.needs) for task in tasks}
         self._tasks = {task.id: task for task in tasks}
         self._ready = [task.id for task in reversed(tasks) if not task.needs]
+        self._followers: dict[str, list[str]] = {}
+        for task in tasks:
+            for need in task.needs:
+                self._followers.setdefault(need, []).append(task.id)
 
     def take(self) -> Task | None:
         """Returns the next task whose needs have ended, or None where all wait."""
@@ -87,7 +91,7 @@ class _Queue:
 
     def settle(self, outcome: Outcome) -> Iterator[Outcome]:
         """Frees the tasks that waited for this one, or yields them as failed when it failed."""
-        for name in [name for name, needs in self._waiting.items() if outcome.task.id in needs]:
+        for name in self._followers.get(outcome.task.id, ()):
             if name not in self._waiting:
                 continue  # lost already, through another of the tasks that it needs
             if outcome.error:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from austicker.training import Trained
 
-BATCH = 64
-"""Clips shown to a recogniser at once."""
+BATCH_BYTES = {"cpu": 6 * 2**20, "cuda": 512 * 2**20}
+"""Pixels composited and shown at once: what stays in a core's cache, or fills a card (`make bench`)."""
 BUDGET = 1_000_000
 """Queries that one trial may ask; the searches of the literature stay below it."""
 
@@ -40,6 +40,7 @@ def execute(task: Task, store_root: str, job_record: Mapping[str, Any]) -> int:
     store, job = Store(store_root), from_record(job_record)
     corpus = _corpus(task.corpus, next(choice.root for choice in job.corpora if choice.name == task.corpus))
     fold = next(fold for fold in folds.loso(corpus.clips) if fold.name == task.fold)
+    _check_corpus(task, job, corpus, fold)
     if task.stage == "discover":
         return _discover(task, store, job, corpus, fold)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -51,6 +52,20 @@ def execute(task: Task, store_root: str, job_record: Mapping[str, Any]) -> int:
 @lru_cache(maxsize=4)
 def _corpus(name: str, root: str | None) -> Corpus:
     return corpora.open_corpus(name, Path(root) if root else None)
+
+
+def _check_corpus(task: Task, job: Job, corpus: Corpus, fold: Fold) -> None:
+    """Refuses to write under an identity that was planned with other data than this worker's."""
+    if task.stage == "discover":
+        planned, here = task.graph, identity.of_graph(corpus, fold, job.discovery)
+    else:
+        settings = next(settings for settings in job.models if settings.label == task.model)
+        planned, here = task.weights, identity.of_model(corpus, fold, settings, task.seed)
+    if planned != here:
+        raise AustickerError(
+            f"Corpus '{corpus.name}' on this worker is not the one that the job was planned with: give every node the "
+            "same version and the same prepared corpus (AUSTICKER_CACHE)."
+        )
 
 
 def _train(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> int:
@@ -134,6 +149,15 @@ def _attack(task: Task, store: Store, job: Job, corpus: Corpus, device: str) -> 
     return len(verdicts)
 
 
+def batch_size(frames: Tensor) -> int:
+    """Returns how many clips are shown to a recogniser at once.
+
+    Args:
+        frames: (clip, frame, c, h, w) float32, all clips of a shard.
+    """
+    return max(1, BATCH_BYTES[frames.device.type] // (frames[0].numel() * frames.element_size()))
+
+
 class ShardData:
     """The test clips of one fold before one trained recogniser, clean answers included."""
 
@@ -202,7 +226,7 @@ class ShardData:
             shown=on_device([item.shown for item in found], torch.bool),
         )
         oracle = Oracle(lambda frames: training.scores(self.trained, frames), trials=len(pairs), budget=BUDGET)
-        answers = ATTACKS[attack.name](oracle, trials, batch=BATCH)
+        answers = ATTACKS[attack.name](oracle, trials, batch=batch_size(self.frames))
         return answers.cpu().numpy(), oracle.queries
 
     def _verdict(

@@ -85,6 +85,11 @@ class Store:
         """Returns the path of the record of one failed task."""
         return self.root / "failures" / f"{identity}.json"
 
+    def clear_failures(self) -> None:
+        """Forgets the failures of earlier runs: what failed is missing and will be tried again."""
+        for path in (self.root / "failures").glob("*.json"):
+            path.unlink(missing_ok=True)
+
     def write_json(self, path: Path, record: Mapping[str, Any]) -> None:
         """Writes a record as JSON, whole or not at all."""
         write_whole(path, (json.dumps(record, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())

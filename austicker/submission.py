@@ -63,6 +63,7 @@ def submit(job: Job, store: Store, watch: Watch, *, address: str | None, workers
     laid_out = plan.expand(job, watch.corpus)
     tasks = laid_out.tasks(store)
     changed = _claim(store, laid_out, bool(tasks))
+    store.clear_failures()
     watch.started(laid_out, tasks)
     failures = []
     for outcome in _outcomes(job, store, tasks, address, workers):
@@ -70,8 +71,6 @@ def submit(job: Job, store: Store, watch: Watch, *, address: str | None, workers
         if outcome.error:
             failures.append(outcome)
             store.write_json(store.failure(outcome.task.id), failure_record(outcome))
-        else:
-            store.failure(outcome.task.id).unlink(missing_ok=True)
     done = plan.done(laid_out, store)
     return Summary(
         cells_expected=len(laid_out.cells),

@@ -22,7 +22,7 @@ from austicker import causal, folds, grid, identity, plan, results, stages, subm
 from austicker import job as jobs
 from austicker.plan import Task
 from austicker.store import Store
-from austicker.types import DiscoverySettings
+from austicker.types import AustickerError, DiscoverySettings
 
 JOB = """
 name = "tiny"
@@ -157,6 +157,23 @@ def test_nothing_is_left_to_do_after_a_whole_run(undisturbed, tiny, monkeypatch)
         assert (summary.tasks_run, summary.cells_done, summary.failures) == (0, 32, ())
         assert log.outcomes == []
     assert (contents(folder, *KEPT), (folder / "job.json").read_bytes()) == before
+
+
+def test_a_worker_with_another_corpus_writes_nothing(undisturbed, tiny, tmp_path):
+    for task in undisturbed[1].tasks(Store(tmp_path))[:2]:
+        strange = dataclasses.replace(task, weights="0" * 20, graph="0" * 20)
+        with pytest.raises(AustickerError, match="not the one that the job was planned with"):
+            stages.execute(strange, str(tmp_path), tiny.record())
+    assert not list(tmp_path.iterdir())
+
+
+def test_failures_of_an_earlier_run_are_forgotten(undisturbed, tiny, tmp_path):
+    folder = tmp_path / "store"
+    shutil.copytree(undisturbed[0], folder)
+    store = Store(folder)
+    store.write_json(store.failure("attack-old"), {"stage": "attack", "unit": "old", "error": "gone", "cells": []})
+    submit(tiny, folder)
+    assert not list((folder / "failures").iterdir())
 
 
 def test_the_order_of_the_tasks_changes_nothing(undisturbed, tiny, tmp_path):
