@@ -144,14 +144,13 @@ def status(store: StoreFolder, as_json: AsJson = False) -> None:
     record = stages.read_job(found)
     expected = set(record["cells"])
     done = results.done_cells(found.verdicts) & expected
-    failures = [found.read_json(path) for path in sorted((found.root / "failures").glob("*.json"))]
     _print(
         {
             "job": record["job"]["name"],
             "cells": f"{len(done)} of {len(expected)}",
             "models": sum(1 for _ in found.models.glob("*.safetensors")),
             "graphs": sum(1 for _ in (found.root / "graphs").glob("*.json")),
-            "failures": [f"{failure['unit']}: {failure['error']}" for failure in failures],
+            "failures": [f"{failure['unit']}: {failure['error']}" for failure in found.failures()],
             "report": str(found.report / "index.html") if (found.report / "index.html").is_file() else "not written",
         },
         as_json,

@@ -11,7 +11,7 @@ from austicker import corpora, folds, identity, placements, results, stickers
 from austicker.corpora import Progress
 from austicker.job import Job
 from austicker.store import Store
-from austicker.types import Cell, Corpus, Fold, ModelSettings
+from austicker.types import Cell, Corpus, Fold, ModelSettings, Sticker
 
 Stage = Literal["train", "discover", "attack"]
 
@@ -137,34 +137,49 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
         AustickerError: a corpus cannot be opened, or a number of folds is impossible.
     """
     opened, divided, shards = {}, {}, []
+    art = {name: stickers.load(name) for attack in job.attacks for name in attack.stickers}
     for choice in job.corpora:
         corpus = corpora.open_corpus(choice.name, Path(choice.root) if choice.root else None, progress)
         opened[choice.name] = corpus
         divided[choice.name] = folds.some(folds.loso(corpus.clips), choice.folds)
-        shards += [
+        bare = [
             _shard(job, corpus, fold, settings, seed)
             for fold in divided[choice.name]
             for settings in job.models
             for seed in job.seeds
         ]
+        shards += [replace(shard, cells=_cells(job, corpus, shard, art)) for shard in bare]
     return Plan(job=job, corpora=opened, folds=divided, shards=tuple(shards))
 
 
 def _shard(job: Job, corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> Shard:
-    weights = identity.of_model(corpus, fold, settings, seed)
-    graph = identity.of_graph(corpus, fold, job.discovery)
+    """Returns a shard whose cells are still to be named."""
+    return Shard(
+        corpus=corpus.name,
+        fold=fold,
+        settings=settings,
+        seed=seed,
+        weights=identity.of_model(corpus, fold, settings, seed),
+        graph=identity.of_graph(corpus, fold, job.discovery),
+        cells=(),
+    )
+
+
+def _cells(job: Job, corpus: Corpus, shard: Shard, art: Mapping[str, Sticker]) -> tuple[Cell, ...]:
+    """Names every cell of a shard; `art` holds the job's stickers by the names that it gives them."""
+    test = [corpus.clips[position].clip for position in shard.fold.test]
     cells = []
     for attack in job.attacks:
         for name in attack.stickers:
-            sticker = stickers.load(name)
+            sticker = art[name]
             for placement in attack.placements:
                 cell = identity.digest(
                     "cell",
-                    weights=weights,
-                    graph=graph if placements.reads_graph(placement) else "",
-                    model=settings.label,
+                    weights=shard.weights,
+                    graph=shard.graph if placements.reads_graph(placement) else "",
+                    model=shard.settings.label,
                     protocol=job.protocol,
-                    test=[corpus.clips[position].clip for position in fold.test],
+                    test=test,
                     attack=attack.name,
                     attack_label=attack.label,
                     sticker=sticker.digest,
@@ -176,23 +191,15 @@ def _shard(job: Job, corpus: Corpus, fold: Fold, settings: ModelSettings, seed: 
                 cells.append(
                     Cell(
                         id=cell,
-                        corpus=corpus.name,
+                        corpus=shard.corpus,
                         protocol=job.protocol,
-                        fold=fold.name,
-                        model=settings.label,
+                        fold=shard.fold.name,
+                        model=shard.settings.label,
                         attack=attack.label,
                         sticker=sticker.name,
                         placement=placement,
                         side=attack.side,
-                        seed=seed,
+                        seed=shard.seed,
                     )
                 )
-    return Shard(
-        corpus=corpus.name,
-        fold=fold,
-        settings=settings,
-        seed=seed,
-        weights=weights,
-        graph=graph,
-        cells=tuple(cells),
-    )
+    return tuple(cells)

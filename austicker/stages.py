@@ -17,7 +17,7 @@ from austicker.placements.scene import ClipScene, Track
 from austicker.placements.variants import track
 from austicker.plan import Task, has_weights
 from austicker.store import Store
-from austicker.types import AustickerError, Cell, Clip, Corpus, Fold, RegionGraph, Verdict
+from austicker.types import AustickerError, Cell, Clip, Corpus, Fold, ModelSettings, RegionGraph, Verdict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ def execute(task: Task, store_root: str, job_record: Mapping[str, Any]) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if task.stage == "train":
         return _train(task, store, job, corpus, fold, device)
-    return _attack(task, store, job, corpus, device)
+    return _attack(task, store, job, corpus, fold, device)
 
 
 @lru_cache(maxsize=4)
@@ -54,13 +54,16 @@ def _corpus(name: str, root: str | None) -> Corpus:
     return corpora.open_corpus(name, Path(root) if root else None)
 
 
+def _settings(task: Task, job: Job) -> ModelSettings:
+    return next(settings for settings in job.models if settings.label == task.model)
+
+
 def _check_corpus(task: Task, job: Job, corpus: Corpus, fold: Fold) -> None:
     """Refuses to write under an identity that was planned with other data than this worker's."""
     if task.stage == "discover":
         planned, here = task.graph, identity.of_graph(corpus, fold, job.discovery)
     else:
-        settings = next(settings for settings in job.models if settings.label == task.model)
-        planned, here = task.weights, identity.of_model(corpus, fold, settings, task.seed)
+        planned, here = task.weights, identity.of_model(corpus, fold, _settings(task, job), task.seed)
     if planned != here:
         raise AustickerError(
             f"Corpus '{corpus.name}' on this worker is not the one that the job was planned with: give every node the "
@@ -74,7 +77,7 @@ def _train(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, devic
 
     if has_weights(store, task.weights):
         return 0
-    settings = next(settings for settings in job.models if settings.label == task.model)
+    settings = _settings(task, job)
     recogniser = MODELS[settings.name](settings)
     seed = identity.seed_of(task.weights)
     if settings.selection == "oracle-epoch":
@@ -110,6 +113,19 @@ def read_graph(store: Store, graph: str) -> RegionGraph:
         raise _damaged(store.graph(graph)) from error
 
 
+def read_graphs(store: Store, job_record: Mapping[str, Any]) -> dict[tuple[str, str], RegionGraph]:
+    """Reads the causal graphs of a store's job that are there, by (corpus, fold).
+
+    Raises:
+        AustickerError: a file is damaged.
+    """
+    return {
+        (corpus, fold): read_graph(store, graph)
+        for corpus, fold, graph in job_record["graphs"]
+        if store.graph(graph).is_file()
+    }
+
+
 def read_job(store: Store) -> dict[str, Any]:
     """Reads what `submit` keeps of a store's job.
 
@@ -133,10 +149,9 @@ def _damaged(path: Path) -> AustickerError:
     return AustickerError(f"'{path}' is damaged: delete it and submit the job again.")
 
 
-def _attack(task: Task, store: Store, job: Job, corpus: Corpus, device: str) -> int:
+def _attack(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> int:
     from austicker import training
 
-    fold = next(fold for fold in folds.loso(corpus.clips) if fold.name == task.fold)
     trained = training.load(store.models, task.weights, device=device)
     graph = read_graph(store, task.graph)
     shard = ShardData(trained, corpus, fold.test, graph, device)
@@ -209,10 +224,10 @@ class ShardData:
         from austicker.attacks.trials import Trials
 
         found = [item for item in tracks if item is not None]
-        bank = {stickers.load(name).name: name for name in attack.stickers}
+        bank = [stickers.load(name) for name in attack.stickers]
         width, height = stickers.size_px(attack.side, face_width_px=self.size[0], face_height_px=self.size[1])
-        pictures = np.stack([stickers.resized(stickers.load(name), width, height) for name in bank.values()])
-        numbers = {name: number for number, name in enumerate(bank)}
+        pictures = np.stack([stickers.resized(sticker, width, height) for sticker in bank])
+        numbers = {sticker.name: number for number, sticker in enumerate(bank)}
 
         def on_device(values: Any, dtype: torch.dtype) -> Tensor:
             return torch.as_tensor(np.asarray(values), dtype=dtype, device=self.device)

@@ -85,6 +85,14 @@ class Store:
         """Returns the path of the record of one failed task."""
         return self.root / "failures" / f"{identity}.json"
 
+    def failures(self) -> list[dict[str, Any]]:
+        """Returns the records of the tasks that failed.
+
+        Raises:
+            AustickerError: a record is damaged.
+        """
+        return [self.read_json(path) for path in sorted((self.root / "failures").glob("*.json"))]
+
     def clear_failures(self) -> None:
         """Forgets the failures of earlier runs: what failed is missing and will be tried again."""
         for path in (self.root / "failures").glob("*.json"):

@@ -227,9 +227,5 @@ def conclude(store: Store, summary: Summary) -> tuple[Path, str | None]:
 
 def graphs(store: Store, corpus: str) -> dict[str, RegionGraph]:
     """Returns a store's causal graphs of one corpus by the subject that their fold leaves out."""
-    record = stages.read_job(store)
-    return {
-        fold: stages.read_graph(store, graph)
-        for name, fold, graph in record["graphs"]
-        if name == corpus and store.graph(graph).is_file()
-    }
+    found = stages.read_graphs(store, stages.read_job(store))
+    return {fold: graph for (name, fold), graph in found.items() if name == corpus}

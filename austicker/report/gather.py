@@ -14,7 +14,7 @@ from austicker.job import Job, from_record
 from austicker.models import published
 from austicker.planted_truth import against_truth
 from austicker.report.context import Context, CorpusInfo, ModelInfo
-from austicker.stages import read_graph, read_job
+from austicker.stages import read_graphs, read_job
 from austicker.store import Store
 from austicker.types import AustickerError, Box, Bytes, Corpus, ModelSettings, Placement, Point
 
@@ -36,11 +36,7 @@ def gather(store: Store) -> tuple[pl.DataFrame, Context]:
     expected = frozenset(record["cells"])
     verdicts = results.read_verdicts(store.verdicts, expected)
     infos = {name: _corpus_info(info) for name, info in record["corpora"].items()}
-    graphs = {
-        (corpus, fold): read_graph(store, graph)
-        for corpus, fold, graph in record["graphs"]
-        if store.graph(graph).is_file()
-    }
+    graphs = read_graphs(store, record)
     truth = {key: against_truth(graph, planted) for key, graph in graphs.items() if (planted := infos[key[0]].planted)}
     opened = _opened(job, infos)
     context = Context(
@@ -50,10 +46,10 @@ def gather(store: Store) -> tuple[pl.DataFrame, Context]:
         corpora=infos,
         models={settings.label: _model_info(store, settings, record["weights"]) for settings in job.models},
         cells_expected=len(expected),
-        cells_done=len(results.done_cells(store.verdicts) & expected),
+        cells_done=verdicts["cell"].n_unique(),
         graphs=graphs,
         truth=truth,
-        failures=[store.read_json(path) for path in sorted((store.root / "failures").glob("*.json"))],
+        failures=store.failures(),
         **_pictures(opened, verdicts),
     )
     return verdicts, context
