@@ -71,7 +71,7 @@ def watching() -> Iterator[Watch]:
 
         def ended(outcome: grid.Outcome) -> None:
             nonlocal rows
-            rows += outcome.rows
+            rows += outcome.tally.rows
             speed = bars.tasks[-1].elapsed or 0.0
             note = f"{rows} verdicts, {rows / speed:.0f}/s" if speed else ""
             bars.update(bars.task_ids[-1], advance=1, note=note)

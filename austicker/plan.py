@@ -45,6 +45,15 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What a task did: verdict rows written, clips shown to a recogniser, and those of them that an attack asked."""
+
+    rows: int = 0
+    evaluations: int = 0
+    queries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
     """All cells that share one trained model."""
 

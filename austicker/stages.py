@@ -15,7 +15,7 @@ from austicker.attacks import ATTACKS
 from austicker.job import AttackChoice, Job, from_record
 from austicker.placements.scene import ClipScene, Track
 from austicker.placements.variants import track
-from austicker.plan import Task, has_weights
+from austicker.plan import Tally, Task, has_weights
 from austicker.store import Store
 from austicker.types import AustickerError, Cell, Clip, Corpus, Fold, ModelSettings, RegionGraph, Verdict
 
@@ -30,8 +30,8 @@ BUDGET = 1_000_000
 """Queries that one trial may ask; the searches of the literature stay below it."""
 
 
-def execute(task: Task, store_root: str, job_record: Mapping[str, Any]) -> int:
-    """Does one task and returns the number of verdict rows that it wrote.
+def execute(task: Task, store_root: str, job_record: Mapping[str, Any]) -> Tally:
+    """Does one task and counts what it did.
 
     What a task writes is named by its inputs, so doing it twice leaves the same files.
     """
@@ -71,12 +71,12 @@ def _check_corpus(task: Task, job: Job, corpus: Corpus, fold: Fold) -> None:
         )
 
 
-def _train(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> int:
+def _train(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> Tally:
     from austicker import training
     from austicker.models import MODELS
 
     if has_weights(store, task.weights):
-        return 0
+        return Tally()
     settings = _settings(task, job)
     recogniser = MODELS[settings.name](settings)
     seed = identity.seed_of(task.weights)
@@ -85,15 +85,15 @@ def _train(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, devic
     else:
         trained = training.train(recogniser, corpus, fold.train, seed=seed, device=device)
     training.save(trained, store.models, task.weights)
-    return 0
+    return Tally()
 
 
-def _discover(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold) -> int:
+def _discover(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold) -> Tally:
     path = store.graph(task.graph)
     if not path.is_file():
         graph = causal.discover_fold(corpus, fold.train, job.discovery, seed=identity.seed_of(task.graph))
         store.write_json(path, asdict(graph))
-    return 0
+    return Tally()
 
 
 def read_graph(store: Store, graph: str) -> RegionGraph:
@@ -149,7 +149,7 @@ def _damaged(path: Path) -> AustickerError:
     return AustickerError(f"'{path}' is damaged: delete it and submit the job again.")
 
 
-def _attack(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> int:
+def _attack(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> Tally:
     from austicker import training
 
     trained = training.load(store.models, task.weights, device=device)
@@ -161,7 +161,8 @@ def _attack(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, devi
         if cells:
             verdicts += shard.verdicts(attack, cells)
     results.write_part(store.verdicts / corpus.name, [cell.id for cell in task.cells], verdicts)
-    return len(verdicts)
+    queries = sum(verdict.queries for verdict in verdicts)
+    return Tally(rows=len(verdicts), evaluations=queries + len(fold.test), queries=queries)
 
 
 def batch_size(frames: Tensor) -> int:

@@ -20,7 +20,7 @@ from conftest import NO_SERVER, command
 
 from austicker import causal, folds, grid, identity, plan, results, stages, submission
 from austicker import job as jobs
-from austicker.plan import Task
+from austicker.plan import Tally, Task
 from austicker.store import Store
 from austicker.types import AustickerError, DiscoverySettings
 
@@ -270,7 +270,7 @@ def test_a_chain_and_a_diamond_of_failures_are_told_once_each():
         ran.append(given.id)
         if given.id == "a":
             raise RuntimeError("broken")
-        return 2
+        return Tally(rows=2)
 
     tasks = (task("b", "a"), task("e", "b", "a"), task("a"), task("c", "b"), task("d"), task("f", "d"))
     outcomes = {outcome.task.id: outcome for outcome in grid.map_local(work, tasks)}
@@ -278,7 +278,7 @@ def test_a_chain_and_a_diamond_of_failures_are_told_once_each():
     assert sorted(ran) == ["a", "d", "f"]
     assert outcomes["a"].error == "RuntimeError: broken"
     assert all(outcomes[name].error.startswith("not run, because train") for name in "bce")
-    assert [outcomes[name].rows for name in "df"] == [2, 2]
+    assert [outcomes[name].tally.rows for name in "df"] == [2, 2]
 
 
 def test_an_interrupt_is_no_failure_of_a_task():
@@ -292,7 +292,7 @@ def test_an_interrupt_is_no_failure_of_a_task():
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "ray://127.0.0.1:9", "127.0.0.1:99999", ":5"])
 def test_an_address_without_a_cluster_is_refused_at_once(address):
     start = time.monotonic()
-    with pytest.raises(grid.AustickerError, match="--address|No Ray cluster"):
+    with pytest.raises(AustickerError, match="--address|No Ray cluster"):
         grid.check_address(address)
     assert time.monotonic() - start < 8
     assert grid.check_address("auto") is None
