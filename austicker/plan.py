@@ -25,6 +25,7 @@ class Task:
         weights: identity of the trained weights, or "" in stage "discover".
         graph: identity of the fold's causal graph, or "" in stage "train".
         cells: what an attack shard still has to do.
+        clips: how many test clips each cell is evaluated on.
     """
 
     id: str
@@ -36,7 +37,13 @@ class Task:
     weights: str = ""
     graph: str = ""
     cells: tuple[Cell, ...] = ()
+    clips: int = 0
     needs: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Returns the number of verdict rows that the task writes."""
+        return len(self.cells) * self.clips
 
     @property
     def title(self) -> str:
@@ -119,6 +126,7 @@ class Plan:
             weights=shard.weights,
             graph=shard.graph,
             cells=missing,
+            clips=len(shard.fold.test),
         )
         if not has_weights(store, shard.weights):
             needs.append(f"train-{shard.weights}")

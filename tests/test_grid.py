@@ -373,7 +373,7 @@ class TestCluster:
         shuffled = grid.map_ray
         with pytest.MonkeyPatch.context() as patch:
             if workers == 2:
-                patch.setattr(grid, "map_ray", lambda work, tasks: shuffled(work, tuple(reversed(tasks))))
+                patch.setattr(grid, "map_ray", lambda work, tasks, *told: shuffled(work, tuple(reversed(tasks)), *told))
             summary, log = submit(tiny, tmp_path / "store", workers=workers)
         assert not summary.failures
         assert (summary.cells_done, summary.tasks_run) == (32, 10)

@@ -5,7 +5,8 @@ needs have ended; a task that fails becomes an outcome with its error, and those
 """
 
 from austicker.grid.connection import check_address, cluster
-from austicker.grid.maps import map_local, map_ray
+from austicker.grid.maps import Demand, map_local, map_ray
 from austicker.grid.outcome import Outcome, Work
+from austicker.grid.pace import Flow
 
-__all__ = ["Outcome", "Work", "check_address", "cluster", "map_local", "map_ray"]
+__all__ = ["Demand", "Flow", "Outcome", "Work", "check_address", "cluster", "map_local", "map_ray"]

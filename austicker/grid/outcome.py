@@ -23,6 +23,7 @@ class Outcome:
         gpu_bytes: the most memory that the attempt held on a GPU.
         attempts: how often the task was begun.
         error: "" where it ended well.
+        by_chance: the error is none that a user can mend, so another attempt may end well.
     """
 
     task: Task
@@ -31,25 +32,29 @@ class Outcome:
     gpu_bytes: int = 0
     attempts: int = 1
     error: str = ""
+    by_chance: bool = False
 
 
-def attempt(work: Work, task: Task) -> Outcome:
-    """Does one task on one thread; an exception becomes the outcome's error."""
+def attempt(work: Work, task: Task, threads: int) -> Outcome:
+    """Does one task on so many threads; an exception becomes the outcome's error."""
     import cv2
     import torch
 
     start = time.monotonic()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    tally, text = Tally(), ""
+    tally, text, by_chance = Tally(), "", False
     try:
         tally = work(task)
+    except AustickerError as error:
+        text = str(error)
     except Exception as error:  # a failure of any kind is a value here: it is recorded and the run goes on
-        text = str(error) if isinstance(error, AustickerError) else f"{type(error).__name__}: {error}"
+        text, by_chance = f"{type(error).__name__}: {error}", True
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
     held = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-    return Outcome(task=task, tally=tally, seconds=time.monotonic() - start, gpu_bytes=held, error=text)
+    seconds = time.monotonic() - start
+    return Outcome(task=task, tally=tally, seconds=seconds, gpu_bytes=held, error=text, by_chance=by_chance)
