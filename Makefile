@@ -5,17 +5,20 @@ TORCH ?= cpu
 BIN := .venv/bin
 STAMP := .venv/installed-$(TORCH)
 
-.PHONY: help demo test bench check lock clean
+.PHONY: help install demo test faults bench check lock clean
 help:
 	@echo "make demo   install, then run the embedded job: tables, figures and runs/demo/report/index.html"
 	@echo "make test   install, then run all tests"
 	@echo "make bench  install, then what batching the grid gains"
 	@echo "make check  install, then linters and types"
 
+install: $(STAMP)
+
 demo: $(STAMP)
 	$(BIN)/austicker-grid submit jobs/demo.toml
 
 test: $(STAMP)
+	sh tools/install-prometheus
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 bench: $(STAMP)
@@ -25,6 +28,8 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -r austicker tools jobs
+	$(BIN)/python tools/audit.py
 
 $(STAMP): requirements.lock pyproject.toml tools/install-torch
 	$(PYTHON) -m venv .venv

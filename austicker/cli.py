@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from austicker import __version__
+from austicker.terminal import printable
 from austicker.types import AustickerError
 
 if TYPE_CHECKING:
+    from austicker.grid import Site, Trust
+    from austicker.grid.server import JobServer
     from austicker.job import Job
     from austicker.plan import Plan
     from austicker.store import Store
@@ -25,14 +28,31 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 JobFile = Annotated[Path, typer.Argument(metavar="JOB.toml", help="Job file, as in jobs/.", show_default=False)]
-StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="Result folder of a job.", show_default=False)]
+_STORE = "folder, or s3:// or gs:// address"
+StorePlace = Annotated[str, typer.Argument(metavar="STORE", help=f"Results of a job: {_STORE}.", show_default=False)]
 StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="Result folder.  [default: runs/<job name>]", show_default=False)
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        help=f"Where the results are: {_STORE}.  [default: runs/<job name>]",
+        show_default=False,
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the job, e.g. attacks.0.side=0.3; repeatable."),
 ]
+Insecure = Annotated[
+    bool, typer.Option("--insecure-cluster", help="Use a cluster beyond this machine that demands no token.")
+]
+JobServerAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--address", metavar="URL", help="Job server.  [default: RAY_API_SERVER_ADDRESS or http://127.0.0.1:8265]"
+    ),
+]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="As `submit` and `list` print it.", show_default=False)]
 INTERRUPTED = 130
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -57,44 +77,114 @@ def submit(
     job: JobFile,
     store: StoreOption = None,
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster: 'auto' or host:port.  [default: a private one on this machine]")
+        str | None,
+        typer.Option(help="Ray cluster: http://host:8265, 'auto' or host:port.  [default: a private one, here]"),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Cores of the private cluster; 0 runs without Ray.  [default: all]")
     ] = None,
     settings: Settings = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With http://: hand the job in and leave; see `attach`.")
+    ] = False,
+    insecure: Insecure = False,
     as_json: AsJson = False,
 ) -> None:
     """Run what a job still lacks, then write its report; run it again to resume."""
+    from austicker import grid
     from austicker import job as jobs
 
-    if address and address.startswith(("http://", "https://")):
-        raise AustickerError(
-            f"'--address {address}' is a job server; this version connects to 'auto' or host:port, and runs inside a "
-            "cluster with `austicker-grid run`."
-        )
-    _carry_out(jobs.read(job, settings or ()), store, address, workers, as_json)
+    read = jobs.read(job, settings or ())
+    far = bool(address) and str(address).lower().startswith(("http://", "https://"))
+    if detach and not far:
+        raise AustickerError("--detach needs --address with the URL of a job server, such as http://127.0.0.1:8265.")
+    if far and workers is not None:
+        raise AustickerError("--workers counts the cores of a private cluster: leave it out with a job server.")
+    site = grid.Site(address=address, workers=workers, trust="network" if insecure else "token")
+    if far:
+        _hand_in(read, store, site, detach, as_json)
+    else:
+        _carry_out(read, store, site, as_json)
 
 
 @app.command()
-def run(job: JobFile, store: StoreOption = None, settings: Settings = None, as_json: AsJson = False) -> None:
+def run(
+    job: JobFile,
+    store: StoreOption = None,
+    settings: Settings = None,
+    insecure: Insecure = False,
+    as_json: AsJson = False,
+) -> None:
     """Do what `submit` does on the Ray cluster that this process is part of."""
+    from austicker import grid
     from austicker import job as jobs
 
-    _carry_out(jobs.read(job, settings or ()), store, "auto", None, as_json)
+    site = grid.Site(address="auto", trust="network" if insecure else "token")
+    _carry_out(jobs.read(job, settings or ()), store, site, as_json)
 
 
-def _carry_out(job: Job, folder: Path | None, address: str | None, workers: int | None, as_json: bool) -> None:
+def _carry_out(job: Job, place: str | None, site: Site, as_json: bool) -> None:
     from austicker import console, submission
     from austicker.store import Store
 
-    store = Store(folder or Path("runs") / job.name)
+    store = Store(place or Path("runs") / job.name)
     with console.watching() as watch:
-        summary = submission.submit(job, store, watch, address=address, workers=workers)
+        summary = submission.submit(job, store, watch, site)
     page, warning = submission.conclude(store, summary)
     console.print_summary(summary, store, page, warning, as_json=as_json)
     if summary.cells_done < summary.cells_expected or summary.failures:
         raise typer.Exit(1)
+
+
+def _hand_in(job: Job, place: str | None, site: Site, detach: bool, as_json: bool) -> None:
+    from austicker import parcel, remote
+
+    store = parcel.shared_store(place)
+    server = remote.connect(site.address, site.trust)
+    name = remote.hand_in(job, store, server, [remote.INSECURE] if site.trust == "network" else [])
+    if detach:
+        words = {"job": name} | remote.commands(server, name, site.trust)
+        typer.echo(json.dumps(words, indent=1) if as_json else "\n".join(words.values()))
+        return
+    _follow(server, name, site.trust, as_json)
+
+
+def _follow(server: JobServer, name: str, trust: Trust, as_json: bool) -> None:
+    from austicker import remote
+
+    try:
+        status = remote.follow(server, name, as_json=as_json)
+    except KeyboardInterrupt:
+        come_back = remote.commands(server, name, trust)
+        sys.stderr.write(f"\nThe job goes on: `{come_back['attach']}` follows it, `{come_back['stop']}` ends it.\n")
+        raise _Left(INTERRUPTED) from None
+    raise typer.Exit(status)
+
+
+@app.command()
+def attach(job: JobId, address: JobServerAddress = None, insecure: Insecure = False, as_json: AsJson = False) -> None:
+    """Follow a job that was handed in to a job server; its exit status becomes this command's."""
+    from austicker import remote
+
+    trust: Trust = "network" if insecure else "token"
+    _follow(remote.connect(address, trust), job, trust, as_json)
+
+
+@app.command()
+def stop(job: JobId, address: JobServerAddress = None, insecure: Insecure = False) -> None:
+    """Stop a job that was handed in, and wait for its end; what was finished is kept."""
+    from austicker import remote
+
+    typer.echo(remote.stop(remote.connect(address, "network" if insecure else "token"), job))
+
+
+@app.command("list")
+def list_jobs(address: JobServerAddress = None, insecure: Insecure = False, as_json: AsJson = False) -> None:
+    """List the jobs that a job server knows."""
+    from austicker import remote
+
+    server = remote.connect(address, "network" if insecure else "token")
+    typer.echo(remote.table(server.jobs(), as_json=as_json))
 
 
 @app.command()
@@ -106,9 +196,11 @@ def plan(job: JobFile, store: StoreOption = None, settings: Settings = None, as_
     from austicker.store import Store
 
     read = jobs.read(job, settings or ())
+    found = Store(store or Path("runs") / read.name)
+    found.reach()
     with console.preparing() as progress:
         laid_out = plans.expand(read, progress)
-    _print(_plan_record(laid_out, Store(store or Path("runs") / read.name)), as_json)
+    _print(_plan_record(laid_out, found), as_json)
 
 
 def _plan_record(laid_out: Plan, store: Store) -> dict[str, Any]:
@@ -135,30 +227,16 @@ def _plan_record(laid_out: Plan, store: Store) -> dict[str, Any]:
 
 
 @app.command()
-def status(store: StoreFolder, as_json: AsJson = False) -> None:
-    """Print how much of a job a store holds, and what failed."""
-    from austicker import results, stages
+def status(store: StorePlace, as_json: AsJson = False) -> None:
+    """Print how much of a job a store holds, how fast its run goes, when it will end, and what failed."""
+    from austicker.status import standing
     from austicker.store import Store
 
-    found = Store(store)
-    record = stages.read_job(found)
-    expected = set(record["cells"])
-    done = results.done_cells(found.verdicts) & expected
-    _print(
-        {
-            "job": record["job"]["name"],
-            "cells": f"{len(done)} of {len(expected)}",
-            "models": sum(1 for _ in found.models.glob("*.safetensors")),
-            "graphs": sum(1 for _ in (found.root / "graphs").glob("*.json")),
-            "failures": [f"{failure['unit']}: {failure['error']}" for failure in found.failures()],
-            "report": str(found.report / "index.html") if (found.report / "index.html").is_file() else "not written",
-        },
-        as_json,
-    )
+    _print(standing(Store(store)), as_json)
 
 
 @app.command()
-def report(store: StoreFolder) -> None:
+def report(store: StorePlace) -> None:
     """Write a store's report anew: tables, figures and index.html."""
     from austicker import submission
     from austicker.store import Store
@@ -175,7 +253,9 @@ def generate(
     placement: Annotated[str, typer.Option(help="See `austicker-grid placements`.")] = "centre",
     side: Annotated[float, typer.Option(help="Side of the sticker as a fraction of the face's.")] = 0.2,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT of the pictures.  [default: as they are]")] = None,
-    store: Annotated[Path | None, typer.Option(help="Result folder whose graphs place 'causal' stickers.")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="STORE", help="Results whose graphs place 'causal' stickers.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of random places.")] = 0,
     subject: Annotated[
         list[str] | None, typer.Option(help="Only this person of the corpus; repeatable.  [default: all]")
@@ -277,14 +357,18 @@ def _lines(value: Any) -> list[str]:
     return [str(value)]
 
 
+class _Left(SystemExit):
+    """Ctrl-C while another machine's job was followed: what becomes of it was said."""
+
+
 def main() -> None:
     """Runs the command line; a user's mistake becomes one sentence and exit status 2."""
     try:
         app()
     except AustickerError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.write(printable(f"Error: {error}\n"))
         sys.exit(2)
     except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # Typer makes this of Ctrl-C, and says nothing
+        if ended.code == INTERRUPTED and not isinstance(ended, _Left):  # Typer makes this of Ctrl-C, and says nothing
             sys.stderr.write("Interrupted: what was finished is kept; run the same command again to go on.\n")
         raise

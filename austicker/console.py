@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -16,13 +16,18 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
 from austicker import grid, plan
 from austicker.corpora import Progress as Report
+from austicker.course import Watch
+from austicker.progress import Snapshot, duration
 from austicker.store import Store
-from austicker.submission import Summary, Watch
+from austicker.submission import Summary
+from austicker.terminal import printable
+
+LINE_S = 10.0
+"""How often a run says where it stands where there is no terminal."""
 
 
 @contextmanager
@@ -34,8 +39,6 @@ def _bars() -> Iterator[Progress]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         yield bars
@@ -62,37 +65,52 @@ def preparing() -> Iterator[Report]:
 
 @contextmanager
 def watching() -> Iterator[Watch]:
-    """Shows a whole submission."""
+    """Shows a whole submission: a bar on a terminal, elsewhere a line every `LINE_S` seconds."""
     with _bars() as bars:
-        rows = 0
+        shown: list[TaskID] = []
+        written = time.monotonic()
 
         def started(laid_out: plan.Plan, tasks: tuple[plan.Task, ...]) -> None:
-            bars.add_task("tasks", total=len(tasks), note=f"{laid_out.rows} verdicts in all")
+            shown.append(bars.add_task("cells", total=len(laid_out.cells), note=f"{len(tasks)} tasks to do"))
+
+        def moved(snapshot: Snapshot) -> None:
+            nonlocal written
+            bars.update(shown[0], completed=snapshot.cells_done, note=_note(snapshot))
+            if bars.disable and time.monotonic() - written >= LINE_S:
+                written = time.monotonic()
+                sys.stderr.write(f"{snapshot.cells_done} of {snapshot.cells_expected} cells, {_note(snapshot)}\n")
+                sys.stderr.flush()
 
         def ended(outcome: grid.Outcome) -> None:
-            nonlocal rows
-            rows += outcome.tally.rows
-            speed = bars.tasks[-1].elapsed or 0.0
-            note = f"{rows} verdicts, {rows / speed:.0f}/s" if speed else ""
-            bars.update(bars.task_ids[-1], advance=1, note=note)
             if outcome.error:
-                sys.stderr.write(f"failed: {outcome.task.title}: {outcome.error}\n")
+                sys.stderr.write(printable(f"failed: {outcome.task.title}: {outcome.error}\n"))
 
-        yield Watch(corpus=_preparation(bars), started=started, ended=ended)
+        yield Watch(corpus=_preparation(bars), started=started, ended=ended, moved=moved)
 
 
-def print_summary(summary: Summary, store: Store, page: Path, warning: str | None, *, as_json: bool) -> None:
+def _note(snapshot: Snapshot) -> str:
+    """Returns what is said beside the number of cells."""
+    words = [f"{snapshot.running} running, {snapshot.queued} queued"]
+    words += [f"{snapshot.trained} trained"] if snapshot.trained else []
+    words += [f"{snapshot.verdicts_per_s:.0f} verdicts/s"] if snapshot.verdicts_per_s else []
+    words += [f"{snapshot.retries} begun again"] if snapshot.retries else []
+    words += [f"{snapshot.failures} failed"] if snapshot.failures else []
+    words += [f"about {duration(snapshot.left_s)} left"] if snapshot.left_s else []
+    return ", ".join(words)
+
+
+def print_summary(summary: Summary, store: Store, page: str, warning: str | None, *, as_json: bool) -> None:
     """Prints how a submission ended."""
     if warning:
         sys.stderr.write(f"{warning}\n")
     if as_json:
         record = {
-            "store": str(store.root),
+            "store": str(store),
             "cells_done": summary.cells_done,
             "cells_expected": summary.cells_expected,
             "tasks_run": summary.tasks_run,
             "failures": [{"unit": outcome.task.title, "error": outcome.error} for outcome in summary.failures],
-            "report": str(page),
+            "report": page,
         }
         sys.stdout.write(json.dumps(record, indent=1) + "\n")
         return

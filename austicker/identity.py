@@ -14,16 +14,12 @@ from austicker.types import Clip, Corpus, DiscoverySettings, Fold, ModelSettings
 
 IDENTITY_VERSION = 1
 """Raised when the code changes so that old results no longer stand for new ones."""
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(kind: str, **parts: Any) -> str:
     """Returns 20 hex digits for a thing of one kind made from these JSON values."""
-    content = json.dumps(
-        {"kind": kind, "version": IDENTITY_VERSION, **parts},
-        sort_keys=True,
-        separators=(",", ":"),
-        allow_nan=False,
-    )
+    content = _CANONICAL.encode({"kind": kind, "version": IDENTITY_VERSION, **parts})
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 

@@ -110,20 +110,25 @@ def read(path: Path, settings: Sequence[str] = ()) -> Job:
     """Reads and checks a job file.
 
     Args:
-        path: the TOML file.
+        path: the TOML file, or JSON with the same keys where it ends in .json, such as a canonical record.
         settings: `key=value` overrides; the key is dotted ("attacks.0.side"), the value is TOML or plain text.
 
     Raises:
         AustickerError: the file, an override, a key or a name is wrong.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError:
         raise AustickerError(f"There is no job file '{path}': see the folder jobs/ for examples.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise AustickerError(f"The job file '{path}' cannot be read ({error}).") from error
     except tomllib.TOMLDecodeError as error:
         raise AustickerError(f"The job file '{path}' is not valid TOML: {error}.") from error
+    except json.JSONDecodeError as error:
+        raise AustickerError(f"The job file '{path}' is not valid JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise AustickerError(f"The job file '{path}' holds no table of keys and values.")
     for setting in settings:
         _override(content, setting)
     return check(content, str(path), path.parent)

@@ -10,7 +10,7 @@ from typing import Literal
 from austicker import corpora, folds, identity, placements, results, stickers
 from austicker.corpora import Progress
 from austicker.job import Job
-from austicker.store import Store
+from austicker.store import Store, layout
 from austicker.types import Cell, Corpus, Fold, ModelSettings, Sticker
 
 Stage = Literal["train", "discover", "attack"]
@@ -104,17 +104,19 @@ class Plan:
 
     def tasks(self, store: Store) -> tuple[Task, ...]:
         """Returns what the store lacks: expected cells minus cells in valid parts, and the stages that they need."""
-        done = results.done_cells(store.verdicts)
+        done = results.done_cells(store)
+        # Listed once: an object store answers a question for each shard too late.
+        there = frozenset([*store.keys(layout.MODELS), *store.keys(layout.GRAPHS)])
         tasks: dict[str, Task] = {}
         for shard in self.shards:
             missing = tuple(cell for cell in shard.cells if cell.id not in done)
             if missing:
-                for task in self._shard_tasks(shard, missing, store):
+                for task in self._shard_tasks(shard, missing, there):
                     tasks[task.id] = task
         return tuple(tasks.values())
 
-    def _shard_tasks(self, shard: Shard, missing: tuple[Cell, ...], store: Store) -> Iterator[Task]:
-        """Yields the attack on one shard after whatever it needs and the store lacks."""
+    def _shard_tasks(self, shard: Shard, missing: tuple[Cell, ...], there: frozenset[str]) -> Iterator[Task]:
+        """Yields the attack on one shard after whatever it needs and is not there; `there` are keys of the store."""
         needs = []
         attack = Task(
             id=f"attack-{results.part_name(cell.id for cell in missing)}",
@@ -128,23 +130,18 @@ class Plan:
             cells=missing,
             clips=len(shard.fold.test),
         )
-        if not has_weights(store, shard.weights):
+        if layout.weights(shard.weights) not in there:
             needs.append(f"train-{shard.weights}")
             yield replace(attack, id=needs[-1], stage="train", graph="", cells=())
-        if not store.graph(shard.graph).is_file():
+        if layout.graph(shard.graph) not in there:
             needs.append(f"discover-{shard.graph}")
             yield replace(attack, id=needs[-1], stage="discover", model="", weights="", cells=())
         yield replace(attack, needs=tuple(needs))
 
 
-def has_weights(store: Store, weights: str) -> bool:
-    """Tells whether trained weights and their record are in the store."""
-    return (store.models / f"{weights}.json").is_file() and (store.models / f"{weights}.safetensors").is_file()
-
-
 def done(plan: Plan, store: Store) -> frozenset[str]:
     """Returns the cells of the plan that the store holds."""
-    return results.done_cells(store.verdicts) & plan.cells
+    return results.done_cells(store) & plan.cells
 
 
 def expand(job: Job, progress: Progress = corpora.silent) -> Plan:

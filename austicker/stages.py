@@ -12,11 +12,12 @@ import numpy as np
 
 from austicker import causal, corpora, folds, identity, results, stickers
 from austicker.attacks import ATTACKS
+from austicker.corpora.published import open_published
 from austicker.job import AttackChoice, Job, from_record
 from austicker.placements.scene import ClipScene, Track
 from austicker.placements.variants import track
-from austicker.plan import Tally, Task, has_weights
-from austicker.store import Store
+from austicker.plan import Tally, Task
+from austicker.store import Store, Unreadable, layout
 from austicker.types import AustickerError, Cell, Clip, Corpus, Fold, ModelSettings, RegionGraph, Verdict
 
 if TYPE_CHECKING:
@@ -30,28 +31,47 @@ BUDGET = 1_000_000
 """Queries that one trial may ask; the searches of the literature stay below it."""
 
 
-def execute(task: Task, store_root: str, job_record: Mapping[str, Any]) -> Tally:
+def execute(
+    task: Task, store_root: str, job_record: Mapping[str, Any], published: Mapping[str, str] | None = None
+) -> Tally:
     """Does one task and counts what it did.
 
-    What a task writes is named by its inputs, so doing it twice leaves the same files.
+    What a task writes is named by its inputs, so doing it twice leaves the same files. Weights or a graph that it needs
+    and that are missing or damaged are made again on the way, by the task that needs them.
+
+    Args:
+        task: what to do.
+        store_root: address of the store.
+        job_record: the canonical job.
+        published: fingerprints of the corpora that are to be had from the store, by name; others are opened here.
     """
     import torch
 
     store, job = Store(store_root), from_record(job_record)
-    corpus = _corpus(task.corpus, next(choice.root for choice in job.corpora if choice.name == task.corpus))
+    if published and task.corpus in published:
+        corpus = _published(store_root, published[task.corpus])
+    else:
+        corpus = _corpus(task.corpus, next(choice.root for choice in job.corpora if choice.name == task.corpus))
     fold = next(fold for fold in folds.loso(corpus.clips) if fold.name == task.fold)
     _check_corpus(task, job, corpus, fold)
     if task.stage == "discover":
-        return _discover(task, store, job, corpus, fold)
+        _graph(task, store, job, corpus, fold)
+        return Tally()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if task.stage == "train":
-        return _train(task, store, job, corpus, fold, device)
+        _trained(task, store, job, corpus, fold, device)
+        return Tally()
     return _attack(task, store, job, corpus, fold, device)
 
 
 @lru_cache(maxsize=4)
 def _corpus(name: str, root: str | None) -> Corpus:
     return corpora.open_corpus(name, Path(root) if root else None)
+
+
+@lru_cache(maxsize=4)
+def _published(store_root: str, fingerprint: str) -> Corpus:
+    return open_published(Store(store_root), fingerprint)
 
 
 def _settings(task: Task, job: Job) -> ModelSettings:
@@ -71,12 +91,17 @@ def _check_corpus(task: Task, job: Job, corpus: Corpus, fold: Fold) -> None:
         )
 
 
-def _train(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> Tally:
-    from austicker import training
+def _trained(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> Trained:
+    """Returns the trained recogniser that the store holds, trained here first where it is missing or damaged."""
+    from austicker import training, weights
     from austicker.models import MODELS
 
-    if has_weights(store, task.weights):
-        return Tally()
+    try:
+        there = weights.load(store, task.weights, device=device)
+        weights.complete(store, task.weights)
+        return there
+    except Unreadable:
+        pass
     settings = _settings(task, job)
     recogniser = MODELS[settings.name](settings)
     seed = identity.seed_of(task.weights)
@@ -84,16 +109,18 @@ def _train(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, devic
         trained = training.train_oracle_epoch(recogniser, corpus, fold.train, fold.test, seed=seed, device=device)
     else:
         trained = training.train(recogniser, corpus, fold.train, seed=seed, device=device)
-    training.save(trained, store.models, task.weights)
-    return Tally()
+    weights.save(trained, store, task.weights)
+    return weights.load(store, task.weights, device=device)  # which another attempt may have written first
 
 
-def _discover(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold) -> Tally:
-    path = store.graph(task.graph)
-    if not path.is_file():
+def _graph(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold) -> RegionGraph:
+    """Returns the causal graph that the store holds, discovered here first where it is missing or damaged."""
+    try:
+        return read_graph(store, task.graph)
+    except Unreadable:
         graph = causal.discover_fold(corpus, fold.train, job.discovery, seed=identity.seed_of(task.graph))
-        store.write_json(path, asdict(graph))
-    return Tally()
+        store.write_json(layout.graph(task.graph), asdict(graph))
+        return graph
 
 
 def read_graph(store: Store, graph: str) -> RegionGraph:
@@ -102,15 +129,16 @@ def read_graph(store: Store, graph: str) -> RegionGraph:
     Raises:
         AustickerError: the file is missing or damaged.
     """
-    record: dict[str, Any] = store.read_json(store.graph(graph))
+    key = layout.graph(graph)
+    record: dict[str, Any] = store.read_json(key)
     try:
-        for key in ("directed", "undirected", "bidirected"):
-            record[key] = tuple((a, b) for a, b in record[key])
-        for key in ("regions", "dropped", "tied"):
-            record[key] = tuple(record[key])
+        for name in ("directed", "undirected", "bidirected"):
+            record[name] = tuple((a, b) for a, b in record[name])
+        for name in ("regions", "dropped", "tied"):
+            record[name] = tuple(record[name])
         return RegionGraph(**record)
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(store.graph(graph)) from error
+        raise store.unreadable(key, "it holds no graph") from error
 
 
 def read_graphs(store: Store, job_record: Mapping[str, Any]) -> dict[tuple[str, str], RegionGraph]:
@@ -119,50 +147,52 @@ def read_graphs(store: Store, job_record: Mapping[str, Any]) -> dict[tuple[str, 
     Raises:
         AustickerError: a file is damaged.
     """
+    there = set(store.keys(layout.GRAPHS))
     return {
         (corpus, fold): read_graph(store, graph)
         for corpus, fold, graph in job_record["graphs"]
-        if store.graph(graph).is_file()
+        if layout.graph(graph) in there
     }
 
 
 def read_job(store: Store) -> dict[str, Any]:
-    """Reads what `submit` keeps of a store's job.
+    """Reads what `submit` keeps of a store's job; the first contact of whoever only reads a store.
 
     Raises:
-        AustickerError: there is none, or it is damaged.
+        AustickerError: there is none, it is damaged, or the store does not answer.
     """
-    if not store.job.is_file():
-        raise AustickerError(f"There is no job in '{store.root}': name the folder that `submit` wrote to.")
-    record = store.read_json(store.job)
+    store.reach()
+    if not store.has(layout.JOB):
+        raise AustickerError(f"There is no job in '{store}': name the store that `submit` wrote to.")
+    record = store.read_json(layout.JOB)
     try:
         from_record(record["job"])
-        lacking = {"cells", "corpora", "graphs", "weights", "provenance"} - record.keys()
+        lacking = {"inputs", "cells", "corpora", "graphs", "weights", "provenance"} - record.keys()
     except (KeyError, TypeError, AttributeError) as error:
-        raise _damaged(store.job) from error
+        raise store.unreadable(layout.JOB, "it holds no job") from error
     if lacking:
-        raise _damaged(store.job)
+        raise store.unreadable(layout.JOB, "it holds half a job")
     return record
 
 
-def _damaged(path: Path) -> AustickerError:
-    return AustickerError(f"'{path}' is damaged: delete it and submit the job again.")
-
-
 def _attack(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> Tally:
-    from austicker import training
-
-    trained = training.load(store.models, task.weights, device=device)
-    graph = read_graph(store, task.graph)
-    shard = ShardData(trained, corpus, fold.test, graph, device)
+    cells = [cell.id for cell in task.cells]
+    there = results.read_part(store, corpus.name, cells)
+    if there is not None:  # another attempt was faster
+        return _tally(there.num_rows, sum(there["queries"].to_pylist()), fold)
+    graph = _graph(task, store, job, corpus, fold)
+    shard = ShardData(_trained(task, store, job, corpus, fold, device), corpus, fold.test, graph, device)
     verdicts: list[Verdict] = []
     for attack in job.attacks:
-        cells = [cell for cell in task.cells if cell.attack == attack.label]
-        if cells:
-            verdicts += shard.verdicts(attack, cells)
-    results.write_part(store.verdicts / corpus.name, [cell.id for cell in task.cells], verdicts)
-    queries = sum(verdict.queries for verdict in verdicts)
-    return Tally(rows=len(verdicts), evaluations=queries + len(fold.test), queries=queries)
+        chosen = [cell for cell in task.cells if cell.attack == attack.label]
+        if chosen:
+            verdicts += shard.verdicts(attack, chosen)
+    results.write_part(store, corpus.name, cells, verdicts)
+    return _tally(len(verdicts), sum(verdict.queries for verdict in verdicts), fold)
+
+
+def _tally(rows: int, queries: int, fold: Fold) -> Tally:
+    return Tally(rows=rows, evaluations=queries + len(fold.test), queries=queries)
 
 
 def batch_size(frames: Tensor) -> int:

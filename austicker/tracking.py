@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from austicker.store import Store, layout
+from austicker.types import AustickerError
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -29,20 +32,22 @@ _LONGEST_PARAMETER = 500
 _BATCH = 100
 
 
-def track(context: Context, tables: Metrics, report_folder: Path, *, uri: str | None) -> str | None:
+def track(context: Context, tables: Metrics, store: Store, *, uri: str | None) -> str | None:
     """Mirrors a report as one run, with a nested run for each recogniser and corpus.
 
     Args:
         context: the report's context.
         tables: (model, corpus) to metric names to values (`report.tables.metrics`).
-        report_folder: its files become artifacts of the run.
-        uri: tracking server; None takes MLFLOW_TRACKING_URI, else an SQLite file in `mlflow/` beside the report.
+        store: where the report is; its files become artifacts of the run.
+        uri: tracking server; None takes MLFLOW_TRACKING_URI, else an SQLite file in the store's folder.
 
     Returns:
         None, or one sentence that says why nothing (or not everything) was mirrored.
     """
-    home = report_folder.parent / "mlflow"
     named = uri or os.environ.get("MLFLOW_TRACKING_URI") or None
+    home = store.folder / layout.MLFLOW if store.folder else None
+    if named is None and home is None:
+        return "MLflow keeps no file in an object store: name a server by MLFLOW_TRACKING_URI to mirror results there."
     with _settings():
         # Imported under the settings: MLflow reads the telemetry switch when it is imported.
         from alembic.util import CommandError
@@ -51,7 +56,10 @@ def track(context: Context, tables: Metrics, report_folder: Path, *, uri: str | 
 
         try:
             client, experiment = _open(named, home)
-            _mirror(client, experiment, context, tables, report_folder)
+            with store.local(layout.REPORT) as report_folder:
+                _mirror(client, experiment, context, tables, report_folder)
+        except AustickerError as error:
+            return f"MLflow did not take the results, because the report could not be read: {error}"
         except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
             # OSError includes every network error of requests.
             lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -83,18 +91,18 @@ def _settings() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _open(named: str | None, home: Path) -> tuple[MlflowClient, str]:
+def _open(named: str | None, home: Path | None) -> tuple[MlflowClient, str]:
     """Returns a client and the experiment's id; artifacts of the default store lie beside its database."""
     from mlflow import MlflowClient
 
-    if named is None:
+    if home is not None and named is None:
         home.mkdir(parents=True, exist_ok=True)
         address, artifacts = f"sqlite:///{(home / 'mlflow.db').resolve()}", (home / "artifacts").resolve().as_uri()
         client = MlflowClient(tracking_uri=address, registry_uri=address)
     else:
         client = MlflowClient(tracking_uri=named, registry_uri=named)
         artifacts = None
-        if named.startswith("sqlite:///"):
+        if named and named.startswith("sqlite:///"):
             artifacts = Path(named.removeprefix("sqlite:///")).resolve().with_name("artifacts").as_uri()
     found = client.get_experiment_by_name(EXPERIMENT)
     made = found.experiment_id if found else client.create_experiment(EXPERIMENT, artifact_location=artifacts)

@@ -1,27 +1,22 @@
-"""Fits a recogniser on one fold's training clips, asks it for scores and keeps its weights; attacks nothing."""
+"""Fits a recogniser on one fold's training clips and asks it for scores; attacks nothing."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from austicker.models import MODELS
+from austicker.memory import halving
 from austicker.models.recogniser import Recogniser, Statistics
 from austicker.stickers import LUMA
-from austicker.store import write_whole
 from austicker.types import AustickerError, Corpus, ModelSettings
 
 CHUNK = 64
@@ -91,7 +86,8 @@ def logits(trained: Trained, frames: Tensor) -> Tensor:
 @torch.inference_mode()
 def scores(trained: Trained, frames: Tensor) -> Tensor:
     """Returns softmax probabilities, float32 (clip, classes), of frames as `pixels` gives them."""
-    return torch.cat([logits(trained, chunk).float().softmax(1) for chunk in torch.split(frames, CHUNK)])
+    chunks = halving(lambda rows: logits(trained, frames[rows]).float().softmax(1), len(frames), CHUNK)
+    return torch.cat(list(chunks))
 
 
 def train(
@@ -150,62 +146,6 @@ def train_oracle_epoch(
                 best, most, weights = number + 1, correct, copy.deepcopy(course.network.state_dict())
     course.network.load_state_dict(weights)
     return course.trained(tuple(curve), best)
-
-
-def save(trained: Trained, folder: Path, identity: str) -> None:
-    """Writes `<identity>.safetensors`, then `<identity>.json`, each whole or not at all.
-
-    Raises:
-        AustickerError: the disk refuses.
-    """
-    weights = safetensors.torch.save(
-        {name: tensor.cpu().contiguous() for name, tensor in trained.network.state_dict().items()}
-    )
-    record = {
-        "settings": asdict(trained.settings),
-        "classes": trained.classes,
-        "parameters": sum(weight.numel() for weight in trained.network.parameters()),
-        "statistics": dict(trained.statistics),
-        "seed": trained.seed,
-        "epoch": trained.epoch,
-        "sha256": hashlib.sha256(weights).hexdigest(),
-        "curve": [asdict(epoch) for epoch in trained.curve],
-    }
-    write_whole(folder / f"{identity}.safetensors", weights)
-    write_whole(folder / f"{identity}.json", (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
-
-
-def load(folder: Path, identity: str, device: torch.device | str = "cpu") -> Trained:
-    """Reads what `save` wrote.
-
-    Raises:
-        AustickerError: a file is missing, torn, or not what its record says.
-    """
-    try:
-        record: dict[str, Any] = json.loads((folder / f"{identity}.json").read_text(encoding="utf-8"))
-        weights = (folder / f"{identity}.safetensors").read_bytes()
-        if hashlib.sha256(weights).hexdigest() != record["sha256"]:
-            raise ValueError("the weights do not match their checksum")
-        settings = ModelSettings(**record["settings"])
-        recogniser = MODELS[settings.name](settings)
-        with _seeded(0, torch.device("cpu")):
-            network = recogniser.network(record["classes"])
-        network.load_state_dict(safetensors.torch.load(weights))
-        return Trained(
-            recogniser=recogniser,
-            classes=record["classes"],
-            network=network.to(device).eval(),
-            statistics=record["statistics"],
-            curve=tuple(Epoch(**epoch) for epoch in record["curve"]),
-            seed=record["seed"],
-            epoch=record["epoch"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise AustickerError(
-            f"The trained model '{folder / identity}' cannot be read ({reason}): delete its .json and .safetensors "
-            "and submit the job again."
-        ) from error
 
 
 class _Course:

@@ -88,7 +88,7 @@ finally:
     if option == "--version":
         assert re.fullmatch(r"austicker-grid \d+\.\d+\.\d+\n", shown)
     else:
-        for name in ("submit", "run", "plan", "status", "report", "generate", "corpora", "placements"):
+        for name in ("submit", "run", "attach", "stop", "list", "plan", "status", "report", "generate", "placements"):
             assert name in shown
 
 
@@ -194,22 +194,24 @@ def test_a_report_is_written_anew_with_the_same_numbers(cli_apart, copy):
     assert (copy / "report" / "asr.csv").read_bytes() == table
 
 
-@pytest.mark.parametrize("content", ["{", "{}"])
-def test_a_failure_is_told_and_is_the_status(cli_apart, mini, copy, content):
-    (record,) = (copy / "models").glob("*.json")
-    record.write_text(content)
+def test_a_failure_is_told_and_is_the_status(cli_apart, mini, copy):
+    (weights,) = (copy / "models").glob("*.safetensors")
+    weights.unlink()
+    weights.mkdir()
     (part,) = (copy / "verdicts").rglob("*.parquet")
     part.unlink()
     answer = cli_apart("submit", mini, "--store", copy, "--workers", "0", "--json", MLFLOW_TRACKING_URI=NO_SERVER)
     assert answer.status == 1
     summary = json.loads(answer.out)
-    assert (summary["cells_done"], summary["cells_expected"], summary["tasks_run"]) == (0, 2, 1)
-    (failure,) = summary["failures"]
-    assert failure["unit"] == "attack s orl-motion s01"
+    assert (summary["cells_done"], summary["cells_expected"], summary["tasks_run"]) == (0, 2, 2)
+    trained, attacked = summary["failures"]
+    assert trained["unit"] == "train s orl-motion s01"
+    assert str(weights) in trained["error"]
+    assert attacked == {"unit": "attack s orl-motion s01", "error": "not run, because train s orl-motion s01 failed"}
     told = answer.err.splitlines()
-    assert told[0].startswith(f"failed: {failure['unit']}: ")
-    assert told[0].endswith(failure["error"])
-    assert all(line.startswith("MLflow at") for line in told[1:])
+    assert told[0] == f"failed: {trained['unit']}: {trained['error']}"
+    assert told[1] == f"failed: {attacked['unit']}: {attacked['error']}"
+    assert all(line.startswith("MLflow at") for line in told[2:])
     assert "Traceback" not in answer.err
     assert "attack s orl-motion s01" in (copy / "report" / "index.html").read_text()
 
@@ -262,7 +264,10 @@ def test_a_run_ends_well_without_mlflow_and_shows_progress_on_a_terminal(mini, t
         (("--set", "models.7.epochs=1"), ("models.7.epochs",)),
         (("--address", "127.0.0.1:9"), ("No Ray cluster answers at '127.0.0.1:9'",)),
         (("--address", "nowhere"), ("host:port",)),
-        (("--address", "http://127.0.0.1:8265"), ("job server",)),
+        (("--address", "http://127.0.0.1:9"), ("No Ray job server answers at 'http://127.0.0.1:9'",)),
+        (("--address", "ray://127.0.0.1:9"), ("Ray Client", "not supported")),
+        (("--address", "http://127.0.0.1:9", "--workers", "1"), ("--workers",)),
+        (("--detach",), ("--detach needs --address",)),
     ],
 )
 def test_a_bad_wish_is_refused_in_one_sentence(cli_here, mini, tmp_path, options, words):
@@ -344,13 +349,14 @@ def test_a_damaged_graph_is_named(cli_here, copy):
 
 
 def test_auto_without_a_cluster_is_one_sentence(monkeypatch):
-    import ray
+    from ray._private import services
 
-    def init(**_):
+    def find(_):
         raise ConnectionError("Could not find any running Ray instance.\nPlease specify the one to connect to.")
 
-    monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(AustickerError, match="No Ray cluster answers at 'auto'") as caught, grid.cluster("auto", None):
+    monkeypatch.setattr(services, "canonicalize_bootstrap_address_or_die", find)
+    site = grid.Site(address="auto")
+    with pytest.raises(AustickerError, match="No Ray cluster answers at 'auto'") as caught, grid.cluster(site):
         pytest.fail("it connected")
     assert "\n" not in str(caught.value)
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import NO_SERVER, command
 
 from austicker import results
-from austicker.store import Store
+from austicker.store import Store, layout
 
 pytestmark = [
     pytest.mark.cluster,
@@ -67,7 +67,7 @@ def start(*arguments: object, **settings: str) -> subprocess.Popen:
 
 def verdicts(folder: Path) -> pl.DataFrame:
     store = Store(folder)
-    return results.read_verdicts(store.verdicts, frozenset(store.read_json(store.job)["cells"]))
+    return results.read_verdicts(store, frozenset(store.read_json(layout.JOB)["cells"]))
 
 
 def wait_for(folder: Path, pattern: str, process: subprocess.Popen) -> None:
@@ -85,7 +85,7 @@ def same(a: pl.DataFrame, b: pl.DataFrame) -> bool:
 def test_a_killed_node_loses_nothing(cluster, job, tmp_path):
     alone = start("submit", job, "--store", tmp_path / "alone", "--workers", 0)
     assert alone.communicate(timeout=120)[0].startswith("12 of 12 cells done")
-    running = start("submit", job, "--store", tmp_path / "nodes", "--address", cluster.address)
+    running = start("submit", job, "--store", tmp_path / "nodes", "--address", cluster.address, "--insecure-cluster")
     wait_for(tmp_path / "nodes", "models/*.json", running)
     cluster.remove_node(cluster.workers[0], allow_graceful=False)
     out, err = running.communicate(timeout=240)
@@ -95,7 +95,7 @@ def test_a_killed_node_loses_nothing(cluster, job, tmp_path):
 
 
 def test_run_uses_the_cluster_that_it_is_part_of(cluster, job, tmp_path):
-    inside = start("run", job, "--store", tmp_path / "inside", RAY_ADDRESS=cluster.address)
+    inside = start("run", job, "--store", tmp_path / "inside", "--insecure-cluster", RAY_ADDRESS=cluster.address)
     out, err = inside.communicate(timeout=240)
     assert inside.returncode == 0, err
     assert "12 of 12 cells done, 12 tasks run, 0 failed" in out

@@ -12,7 +12,7 @@ import pytest
 
 from austicker import stickers
 from austicker.generate import parse_size
-from austicker.store import Store
+from austicker.store import Store, layout
 from austicker.types import AustickerError
 
 
@@ -165,7 +165,7 @@ def test_a_causal_place_is_that_of_the_subjects_own_fold(cli_here, orl_motion, s
     found = graphs(store_of_two_folds, "orl-motion")
     subject = sorted(found)[0]
     for name, folder in (("causal", "a"), (f"region/{found[subject].winner}", "b")):
-        options = ("--placement", name, "--store", store_of_two_folds.root, "--subject", subject)
+        options = ("--placement", name, "--store", store_of_two_folds, "--subject", subject)
         assert cli_here("generate", tmp_path / folder, *options).status == 0
     assert pictures(tmp_path / "a") == pictures(tmp_path / "b")
     assert len(pictures(tmp_path / "a")) == 6 * 18
@@ -176,23 +176,20 @@ def test_a_causal_place_is_that_of_the_subjects_own_fold(cli_here, orl_motion, s
 @pytest.fixture
 def store_of_two_folds(orl_motion, tmp_path):
     """A store with the graphs of two people's folds, whose winners differ."""
-    import json
-
     store = Store(tmp_path / "store")
     job = {"name": "x", "description": "", "protocol": "loso", "corpora": [{"name": "orl-motion"}], "models": []}
     job |= {"discovery": {}, "attacks": [], "seeds": [0]}
     places = {"s01": "lips", "s21": "eye-left"}
     for subject, winner in places.items():
         graph = {"regions": ["lips", "eye-left"], "directed": [], "undirected": [], "bidirected": []}
-        store.write_json(store.graph(subject), graph | {"dropped": [], "tied": [], "winner": winner})
-    record = {"job": job, "cells": [], "corpora": {}, "weights": [], "provenance": {}}
-    store.write_json(store.job, record | {"graphs": [["orl-motion", name, name] for name in places]})
-    assert json.loads(store.job.read_text())
+        store.write_json(layout.graph(subject), graph | {"dropped": [], "tied": [], "winner": winner})
+    record = {"job": job, "inputs": {}, "cells": [], "corpora": {}, "weights": [], "provenance": {}}
+    store.write_json(layout.JOB, record | {"graphs": [["orl-motion", name, name] for name in places]})
     return store
 
 
 def test_people_without_a_graph_are_refused_before_anything_is_written(cli_here, store_of_two_folds, tmp_path):
-    answer = cli_here("generate", tmp_path / "out", "--placement", "causal", "--store", store_of_two_folds.root)
+    answer = cli_here("generate", tmp_path / "out", "--placement", "causal", "--store", store_of_two_folds)
     assert answer.status == 2
     assert answer.err.startswith("Error: ")
     assert "causal graph" in answer.err

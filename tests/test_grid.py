@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -18,10 +17,10 @@ import polars as pl
 import pytest
 from conftest import NO_SERVER, command
 
-from austicker import causal, folds, grid, identity, plan, results, stages, submission
+from austicker import causal, course, folds, grid, identity, plan, results, stages, submission
 from austicker import job as jobs
 from austicker.plan import Tally, Task
-from austicker.store import Store
+from austicker.store import Store, layout
 from austicker.types import AustickerError, DiscoverySettings
 
 JOB = """
@@ -75,9 +74,11 @@ class Log:
     """Remembers what a submission tells; `first` is called when the tasks are known."""
 
     def __init__(self, first=lambda laid_out, tasks: None):
-        self.tasks, self.outcomes = (), []
+        self.tasks, self.outcomes, self.snapshots = (), [], []
         self._first = first
-        self.watch = submission.Watch(corpus=lambda done, total: None, started=self._started, ended=self._ended)
+        self.watch = course.Watch(
+            corpus=lambda done, total: None, started=self._started, ended=self._ended, moved=self._moved
+        )
 
     def _started(self, laid_out, tasks):
         self.laid_out, self.tasks = laid_out, tasks
@@ -86,10 +87,13 @@ class Log:
     def _ended(self, outcome):
         self.outcomes.append(outcome)
 
+    def _moved(self, snapshot):
+        self.snapshots.append(snapshot)
 
-def submit(job, folder, *, workers=0, first=lambda laid_out, tasks: None):
+
+def submit(job, folder, *, workers=0, first=lambda laid_out, tasks: None, amend=False):
     log = Log(first)
-    summary = submission.submit(job, Store(folder), log.watch, address=None, workers=workers)
+    summary = submission.submit(job, Store(folder), log.watch, grid.Site(workers=workers), amend=amend)
     return summary, log
 
 
@@ -104,7 +108,7 @@ def undisturbed(tiny, tmp_path_factory):
 
 
 def rows(folder, laid_out):
-    return results.read_verdicts(Store(folder).verdicts, laid_out.cells)
+    return results.read_verdicts(Store(folder), laid_out.cells)
 
 
 def assert_equal_runs(folder, undisturbed):
@@ -171,14 +175,14 @@ def test_failures_of_an_earlier_run_are_forgotten(undisturbed, tiny, tmp_path):
     folder = tmp_path / "store"
     shutil.copytree(undisturbed[0], folder)
     store = Store(folder)
-    store.write_json(store.failure("attack-old"), {"stage": "attack", "unit": "old", "error": "gone", "cells": []})
+    store.write_json(layout.failure("attack-old"), {"stage": "attack", "unit": "old", "error": "gone", "cells": []})
     submit(tiny, folder)
     assert not list((folder / "failures").iterdir())
 
 
 def test_the_order_of_the_tasks_changes_nothing(undisturbed, tiny, tmp_path):
-    def backwards(work, tasks):
-        return grid_map(work, tuple(reversed(tasks)))
+    def backwards(work, tasks, listener):
+        return grid_map(work, tuple(reversed(tasks)), listener)
 
     grid_map = grid.map_local
     with pytest.MonkeyPatch.context() as patch:
@@ -205,32 +209,139 @@ def test_an_amended_job_runs_only_what_is_new(undisturbed, tiny, tmp_path):
     assert_equal_runs(folder, undisturbed)
 
 
+def changed(job, **settings):
+    """The job with other settings of its first model."""
+    return dataclasses.replace(job, models=(dataclasses.replace(job.models[0], **settings), *job.models[1:]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda job: changed(job, epochs=1), "models.m.epochs is 2 there and 1 here"),
+        (
+            lambda job: dataclasses.replace(job, discovery=dataclasses.replace(job.discovery, alpha=0.01)),
+            "discovery.alpha is 0.05 there and 0.01 here",
+        ),
+        (
+            lambda job: dataclasses.replace(job, attacks=(dataclasses.replace(job.attacks[0], side=0.1),)),
+            "attacks.sticker.side is 0.2 there and 0.1 here",
+        ),
+        (lambda job: dataclasses.replace(job, name="other"), "is that of job 'tiny', not of 'other'"),
+    ],
+)
+def test_a_setting_that_would_change_old_cells_is_refused(undisturbed, tiny, tmp_path, change, words):
+    folder = tmp_path / "store"
+    shutil.copytree(undisturbed[0], folder)
+    before = contents(folder, ".")
+    with pytest.raises(AustickerError, match=words):
+        submit(change(tiny), folder)
+    assert contents(folder, ".") == before
+
+
+def test_a_sticker_that_was_drawn_anew_is_a_changed_setting(tiny, undisturbed, tmp_path):
+    folder = tmp_path / "store"
+    shutil.copytree(undisturbed[0], folder)
+    other = picture(tmp_path / "nothing.png", (255, 0, 0, 9))
+    attack = dataclasses.replace(tiny.attacks[0], stickers=("monkey", str(other)))
+    with pytest.raises(AustickerError, match=r"stickers\.nothing\.png is"):
+        submit(dataclasses.replace(tiny, attacks=(attack,)), folder)
+
+
+def test_amend_goes_on_under_the_new_identity(undisturbed, tiny, tmp_path):
+    folder = tmp_path / "store"
+    shutil.copytree(undisturbed[0], folder)
+    before = contents(folder, *KEPT)
+    summary, log = submit(changed(tiny, epochs=1), folder, amend=True)
+    assert {(task.stage, task.model) for task in log.tasks} == {("train", "m"), ("attack", "m")}
+    assert (summary.cells_done, summary.cells_expected, summary.job_changed) == (32, 32, True)
+    after = contents(folder, *KEPT)
+    assert {path: after[path] for path in before} == before
+    assert_equal_runs(folder, undisturbed)  # the cells of the first settings are all there still
+    summary, log = submit(tiny, folder, amend=True)  # and so is the way back
+    assert (summary.tasks_run, summary.job_changed) == (0, True)
+
+
+def test_a_dropped_model_is_no_change_and_is_no_longer_expected(undisturbed, tiny, tmp_path):
+    folder = tmp_path / "store"
+    shutil.copytree(undisturbed[0], folder)
+    summary, _ = submit(dataclasses.replace(tiny, models=tiny.models[:1]), folder)
+    assert (summary.tasks_run, summary.cells_done, summary.cells_expected) == (0, 16, 16)
+
+
+def test_a_run_keeps_in_the_store_where_it_stands(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(course, "PROGRESS_S", 0.0)
+    kept = []
+
+    def remember(laid_out, tasks):
+        write = Store.write_json
+
+        def noted(store, key, record):
+            kept.extend([record] if key == layout.PROGRESS else [])
+            write(store, key, record)
+
+        monkeypatch.setattr(Store, "write_json", noted)
+
+    _, log = submit(tiny, tmp_path / "store", first=remember)
+    states = [record["state"] for record in kept]
+    assert states == ["running"] * (len(states) - 1) + ["finished"]
+    assert len(states) > len(log.tasks)
+    (last,) = [Store(tmp_path / "store").read_json(layout.PROGRESS)]
+    assert (last["cells_done"], last["cells_expected"], last["trained"], last["verdicts"]) == (32, 32, 4, 32 * 6)
+    assert last["queries"] == sum(outcome.tally.queries for outcome in log.outcomes) > 100
+    assert log.snapshots[0].cells_done == 0
+
+
+def damage(path: Path) -> None:
+    """Loses the last bytes of a file."""
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+class TestHealing:
+    """What is lost or damaged after the plan was made is made again by the task that needs it."""
+
+    @pytest.mark.parametrize("fault", [damage, Path.unlink], ids=["torn", "gone"])
+    @pytest.mark.parametrize("name", ["models/{weights}.safetensors", "graphs/{graph}.json"])
+    def test_it_is_made_again_as_it_was(self, undisturbed, tiny, tmp_path, name, fault):
+        folder = tmp_path / "store"
+        for part in ("models", "graphs"):
+            shutil.copytree(undisturbed[0] / part, folder / part)
+        lost = undisturbed[1].shards[0]
+        path = folder / name.format(weights=lost.weights, graph=lost.graph)
+        summary, log = submit(tiny, folder, first=lambda laid_out, tasks: fault(path))
+        assert {task.stage for task in log.tasks} == {"attack"}
+        assert (summary.failures, summary.cells_done) == ((), 32)
+        assert path.read_bytes() == (undisturbed[0] / path.relative_to(folder)).read_bytes()
+        assert_equal_runs(folder, undisturbed)
+
+    def test_damage_that_the_plan_could_not_see_heals_too(self, undisturbed, tiny, tmp_path):
+        folder = tmp_path / "store"
+        for part in ("models", "graphs", "verdicts"):
+            shutil.copytree(undisturbed[0] / part, folder / part)
+        for path in (*(folder / "models").iterdir(), *(folder / "graphs").iterdir()):
+            path.write_bytes(b"{")
+        lost = sorted((folder / "verdicts").rglob("*.parquet"))[0]
+        damage(lost)
+        summary, log = submit(tiny, folder)
+        assert [task.stage for task in log.tasks] == ["attack"]
+        assert (summary.failures, summary.cells_done) == ((), 32)
+        assert_equal_runs(folder, undisturbed)
+
+    def test_a_second_attempt_finds_the_part_and_does_nothing(self, undisturbed, tiny, tmp_path, monkeypatch):
+        folder = tmp_path / "store"
+        shutil.copytree(undisturbed[0], folder)
+        tasks = undisturbed[1].tasks(Store(tmp_path / "empty"))
+        (task, *_) = [task for task in tasks if task.stage == "attack"]
+        before = contents(folder, *KEPT)
+        monkeypatch.setattr(stages, "ShardData", lambda *_: pytest.fail("it was attacked again"))
+        tally = stages.execute(task, str(folder), tiny.record())
+        found = rows(*undisturbed).filter(pl.col("cell").is_in([cell.id for cell in task.cells]))
+        asked = int(found["queries"].sum())
+        assert tally == Tally(rows=found.height, evaluations=asked + 6, queries=asked)
+        assert contents(folder, *KEPT) == before
+
+
 class TestFailures:
     """Something is broken after the plan was made, and everything else goes on."""
-
-    def test_damaged_weights_lose_one_shard(self, undisturbed, tiny, tmp_path):
-        folder = tmp_path / "store"
-        for name in ("models", "graphs"):
-            shutil.copytree(undisturbed[0] / name, folder / name)
-        poisoned = undisturbed[1].shards[0]
-        (folder / "models" / f"{poisoned.weights}.json").write_text("{")
-        summary, log = submit(tiny, folder)
-        (lost,) = summary.failures
-        assert (lost.task.stage, lost.task.weights) == ("attack", poisoned.weights)
-        assert "cannot be read" in lost.error
-        assert (summary.cells_done, summary.cells_expected) == (24, 32)
-        (record,) = [json.loads(path.read_text()) for path in (folder / "failures").iterdir()]
-        assert record["stage"] == "attack"
-        assert record["error"] == lost.error
-        assert set(record["cells"]) == {cell.id for cell in poisoned.cells}
-        # The mend that the sentence names, and the record of the failure goes away.
-        for path in (folder / "models").glob(f"{poisoned.weights}.*"):
-            path.unlink()
-        summary, log = submit(tiny, folder)
-        assert [task.stage for task in log.tasks] == ["train", "attack"]
-        assert not summary.failures
-        assert not list((folder / "failures").iterdir())
-        assert_equal_runs(folder, undisturbed)
 
     def test_what_a_failed_task_feeds_is_reported_and_not_run(self, undisturbed, tiny, tmp_path):
         folder = tmp_path / "store"
@@ -275,7 +386,7 @@ def test_a_chain_and_a_diamond_of_failures_are_told_once_each():
     tasks = (task("b", "a"), task("e", "b", "a"), task("a"), task("c", "b"), task("d"), task("f", "d"))
     outcomes = {outcome.task.id: outcome for outcome in grid.map_local(work, tasks)}
     assert sorted(outcomes) == ["a", "b", "c", "d", "e", "f"]
-    assert sorted(ran) == ["a", "d", "f"]
+    assert sorted(ran) == ["a", "a", "a", "d", "f"]  # what failed by chance may end well
     assert outcomes["a"].error == "RuntimeError: broken"
     assert all(outcomes[name].error.startswith("not run, because train") for name in "bce")
     assert [outcomes[name].tally.rows for name in "df"] == [2, 2]
@@ -293,9 +404,8 @@ def test_an_interrupt_is_no_failure_of_a_task():
 def test_an_address_without_a_cluster_is_refused_at_once(address):
     start = time.monotonic()
     with pytest.raises(AustickerError, match="--address|No Ray cluster"):
-        grid.check_address(address)
+        grid.check(grid.Site(address=address))
     assert time.monotonic() - start < 8
-    assert grid.check_address("auto") is None
 
 
 @pytest.fixture
@@ -370,10 +480,10 @@ class TestCluster:
 
     @pytest.mark.parametrize("workers", [1, 2])
     def test_far_equals_near(self, undisturbed, tiny, tmp_path, workers, ray_folder):
-        shuffled = grid.map_ray
+        far = grid.map_ray
         with pytest.MonkeyPatch.context() as patch:
             if workers == 2:
-                patch.setattr(grid, "map_ray", lambda work, tasks, *told: shuffled(work, tuple(reversed(tasks)), *told))
+                patch.setattr(grid, "map_ray", lambda work, tasks, **more: far(work, tuple(reversed(tasks)), **more))
             summary, log = submit(tiny, tmp_path / "store", workers=workers)
         assert not summary.failures
         assert (summary.cells_done, summary.tasks_run) == (32, 10)
@@ -391,7 +501,7 @@ class TestCluster:
         for name in ("models", "graphs"):
             shutil.copytree(undisturbed[0] / name, folder / name)
         target = undisturbed[1].shards[1]
-        (folder / "models" / f"{target.weights}.json").write_text("{")
+        damage(folder / "models" / f"{target.weights}.safetensors")
         (folder / "graphs" / f"{undisturbed[1].shards[-1].graph}.json").unlink()
 
         def poison(laid_out, tasks):
@@ -399,9 +509,11 @@ class TestCluster:
 
         summary, _ = submit(tiny, folder, workers=2, first=poison)
         told = {(outcome.task.stage, outcome.task.fold, outcome.task.model) for outcome in summary.failures}
-        first, last = target.fold.name, undisturbed[1].shards[-1].fold.name
-        assert told == {("attack", first, "s"), ("discover", last, ""), ("attack", last, "m"), ("attack", last, "s")}
-        assert summary.cells_done == 8
+        last = undisturbed[1].shards[-1].fold.name
+        assert told == {("discover", last, ""), ("attack", last, "m"), ("attack", last, "s")}
+        assert summary.cells_done == 16
+        healed = Path("models", f"{target.weights}.safetensors")
+        assert (folder / healed).read_bytes() == (undisturbed[0] / healed).read_bytes()
 
     def test_a_killed_run_is_taken_up_where_it_was(self, undisturbed, tiny, tmp_path, start, ray_folder):
         folder = tmp_path / "store"
@@ -418,7 +530,7 @@ class TestCluster:
         assert not summary.failures
         assert not done & {cell.id for given in log.tasks for cell in given.cells}
         there = {given.weights for given in log.tasks if given.stage == "train"}
-        assert not any(f"{weights}.json" in path for weights in there for path in whole)
+        assert not any(f"{weights}.safetensors" in path for weights in there for path in whole)
         assert 0 < summary.tasks_run < 10
         after = contents(folder, *KEPT)
         assert {path: after[path] for path in whole} == whole

@@ -23,7 +23,9 @@ ROOMS = [
     "__init__",  # the version alone
     "types",  # the nouns
     "registry",
-    "store",  # before training and results, which write whole files through it
+    "terminal",  # what may be shown of texts from elsewhere
+    "store",  # before corpora, weights and results, which write through it
+    "memory",  # batches that fit, for training and attacks
     "regions",
     "faces",  # landmarks, for corpora and generate
     "motion",  # region motion, measured when a corpus is prepared
@@ -33,6 +35,7 @@ ROOMS = [
     "stickers",
     "models",
     "training",
+    "weights",  # trained recognisers in a store
     "independence",  # the tests that the causal search asks
     "causal",
     "planted_truth",
@@ -41,15 +44,23 @@ ROOMS = [
     "results",
     "identity",  # hashes records of the rooms above
     "job",
+    "parcel",  # a job packed for another machine
     "plan",
     "stages",  # the pure stages, of which grid knows only that they are functions of a task
     "grid",
+    "progress",  # adds up what grid tells; read by submission, console and cli
+    "claim",  # the job's record in a store
     "generate",  # stickers on a user's own pictures
     "report",  # after stages and generate: its page shows graphs and example pictures
     "tracking",  # mirrors what the report computed
+    "course",  # one run of tasks
     "submission",
+    "status",  # what a store says of its run
+    "bench",  # measures the stages as a submission runs them
     "console",
+    "remote",  # jobs of a cluster's job server
     "cli",
+    "__main__",
 ]
 DOORS = {
     "ray": "grid",

@@ -15,7 +15,7 @@ from planted_corpus import attack, corpus, job, laid_out
 
 from austicker import models, plan, results
 from austicker.job import CorpusChoice
-from austicker.store import Store
+from austicker.store import Store, layout
 from austicker.types import AustickerError
 
 FACES = corpus()  # three folds with 3, 2 and 2 test clips
@@ -35,12 +35,11 @@ def ids(found: plan.Plan | tuple[plan.Task, ...]) -> set[str]:
 def finish(store: Store, task: plan.Task) -> None:
     """Leaves in the store what doing this task would."""
     if task.stage == "attack":
-        results.write_part(store.verdicts / task.corpus, [cell.id for cell in task.cells], [])
+        results.write_part(store, task.corpus, [cell.id for cell in task.cells], [])
     elif task.stage == "discover":
-        store.write_json(store.graph(task.graph), {})
+        store.write_json(layout.graph(task.graph), {})
     else:
-        store.write_json(store.models / f"{task.weights}.json", {})
-        (store.models / f"{task.weights}.safetensors").write_bytes(b"")
+        store.write(layout.weights(task.weights), b"")
 
 
 def stages(tasks: tuple[plan.Task, ...]) -> dict[str, int]:
@@ -117,14 +116,15 @@ def test_what_exists_is_not_done_again(tmp_path):
     assert [task.weights for task in tasks if task.stage == "attack" and not task.needs] == [trained.weights]
 
 
-@pytest.mark.parametrize("suffix", ["json", "safetensors"])
-def test_weights_without_their_record_or_a_record_without_weights_are_not_there(tmp_path, suffix):
+def test_weights_are_there_with_or_without_the_readable_copy_of_their_record(tmp_path):
     store, found = Store(tmp_path), grid()
     trained = next(task for task in found.tasks(store) if task.stage == "train")
+    store.write_json(layout.training_record(trained.weights), {})
+    assert trained in found.tasks(store)
     finish(store, trained)
-    assert plan.has_weights(store, trained.weights)
-    (store.models / f"{trained.weights}.{suffix}").unlink()
-    assert not plan.has_weights(store, trained.weights)
+    store.remove(layout.training_record(trained.weights))
+    assert trained not in found.tasks(store)
+    store.remove(layout.weights(trained.weights))
     assert trained in found.tasks(store)
 
 
@@ -156,13 +156,13 @@ def test_a_torn_part_is_done_again_under_its_own_name(tmp_path):
     tasks = found.tasks(store)
     for task in tasks:
         finish(store, task)
-    part = sorted(store.verdicts.rglob("*.parquet"))[0]
+    part = sorted((tmp_path / "verdicts").rglob("*.parquet"))[0]
     part.write_bytes(part.read_bytes()[:-20])
     (again,) = found.tasks(store)
     assert again in [dataclasses.replace(task, needs=()) for task in tasks]
     finish(store, again)
     assert found.tasks(store) == ()
-    assert len(list(store.verdicts.rglob("*.parquet"))) == 3
+    assert len(store.keys(layout.VERDICTS)) == 3
 
 
 def test_parts_of_another_job_are_not_counted(tmp_path):

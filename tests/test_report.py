@@ -13,6 +13,7 @@ from austicker.report import canvas, discovery, formats, heatmaps, tables, write
 from austicker.report.headline import headlines
 from austicker.report.page import Sheet, policy, render
 from austicker.report.published_layout import table_1
+from austicker.store import Store
 
 CONTRACT = {
     *("corpus", "model", "attack", "sticker", "placement", "n_clips", "true_positives", "n_clean_correct"),
@@ -22,9 +23,9 @@ CONTRACT = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("store") / "report"
-    write_report(run(), context(), made)
-    return made
+    made = tmp_path_factory.mktemp("store")
+    assert write_report(run(), context(), Store(made)) == str(made / "report" / "index.html")
+    return made / "report"
 
 
 def test_everything_is_written_whole(folder: Path) -> None:
@@ -147,27 +148,27 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>"
     verdicts = run((hostile, '=HYPERLINK("x")'), ("mmnet",))
     told = context(name=hostile, failures=[{"unit": hostile, "error": hostile}])
-    page = write_report(verdicts, told, tmp_path).read_text()
+    page = Path(write_report(verdicts, told, Store(tmp_path))).read_text()
     assert hostile not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert hostile not in (tmp_path / "asr.md").read_text()
-    with (tmp_path / "asr.csv").open() as lines:
+    assert hostile not in (tmp_path / "report" / "asr.md").read_text()
+    with (tmp_path / "report" / "asr.csv").open() as lines:
         stickers = {row["sticker"] for row in csv.DictReader(lines)}
     assert stickers == {hostile, '\'=HYPERLINK("x")'}
 
 
 def test_an_unfinished_run_still_has_a_page(tmp_path: Path) -> None:
     bare = context(graphs={}, truth={}, face=None, boxes={}, examples=(), cells_done=0)
-    page = write_report(run().clear(), bare, tmp_path).read_text()
+    page = Path(write_report(run().clear(), bare, Store(tmp_path))).read_text()
     assert "no headline" in page
     assert "10 of 10 cells are missing" in page
     assert not re.search(r"\bnan\b", page, re.IGNORECASE)
 
 
 def test_figures_are_the_same_bytes_twice(folder: Path, tmp_path: Path) -> None:
-    write_report(run(), context(), tmp_path)
+    write_report(run(), context(), Store(tmp_path))
     for name in sorted(path.name for path in folder.iterdir()):
-        first, second = (hashlib.sha256((base / name).read_bytes()).hexdigest() for base in (folder, tmp_path))
+        first, second = (hashlib.sha256((base / name).read_bytes()).hexdigest() for base in (folder, tmp_path / "report"))
         assert first == second, name
     assert "<dc:date>" not in (folder / "causal_graph.svg").read_text()
 

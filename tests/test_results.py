@@ -7,6 +7,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from austicker import results
+from austicker.store import Store
 from austicker.types import AustickerError, Verdict
 
 COLUMNS = [
@@ -33,17 +35,26 @@ def verdict(cell: str, clip: str, **changes: Any) -> Verdict:
     return Verdict(**{**values, **changes})
 
 
-def write(folder: Path, *cells: str, **changes: Any) -> Path:
-    return results.write_part(folder, cells, [verdict(cell, f"clip{n}", **changes) for cell in cells for n in range(3)])
+def write(folder: Path, *cells: str, corpus: str = "faces", **changes: Any) -> Path:
+    rows = [verdict(cell, f"clip{n}", **changes) for cell in cells for n in range(3)]
+    return folder / results.write_part(Store(folder), corpus, cells, rows)
 
 
 def read(folder: Path, *cells: str) -> list[tuple[str, str]]:
-    return results.read_verdicts(folder, frozenset(cells)).select("cell", "clip").rows()
+    return frame(folder, *cells).select("cell", "clip").rows()
+
+
+def frame(folder: Path, *cells: str) -> pl.DataFrame:
+    return results.read_verdicts(Store(folder), frozenset(cells))
+
+
+def done(folder: Path) -> frozenset[str]:
+    return results.done_cells(Store(folder))
 
 
 def test_the_columns_are_the_contracts_in_its_order_on_disk_and_in_memory(tmp_path):
     part = write(tmp_path, A)
-    assert results.read_verdicts(tmp_path, frozenset({A})).columns == COLUMNS
+    assert frame(tmp_path, A).columns == COLUMNS
     schema = pq.read_schema(part)
     assert schema.names == COLUMNS
     assert [name for name in COLUMNS if schema.field(name).nullable] == ["region", "x", "y"]
@@ -69,16 +80,16 @@ real = st.floats(allow_nan=False)
 )
 def test_verdicts_come_back_as_they_were(tmp_path_factory, verdicts):
     folder = tmp_path_factory.mktemp("round")
-    results.write_part(folder, [A, B], verdicts)
-    back = results.read_verdicts(folder, frozenset({A, B}))
+    results.write_part(Store(folder), "faces", [A, B], verdicts)
+    back = frame(folder, A, B)
     assert sorted(map(repr, verdicts)) == sorted(repr(Verdict(**row)) for row in back.to_dicts())
 
 
 def test_rows_come_sorted_by_cell_and_clip_from_every_folder(tmp_path):
-    write(tmp_path / "faces", B)
-    write(tmp_path / "others" / "deep", A)
+    write(tmp_path, B)
+    write(tmp_path, A, corpus="others/deep")
     assert read(tmp_path, A, B) == [(cell, f"clip{n}") for cell in (A, B) for n in range(3)]
-    assert results.done_cells(tmp_path) == {A, B}
+    assert done(tmp_path) == {A, B}
 
 
 def test_the_name_of_a_part_follows_its_cells_and_not_their_order():
@@ -86,16 +97,16 @@ def test_the_name_of_a_part_follows_its_cells_and_not_their_order():
 
 
 def test_a_cell_without_rows_is_done(tmp_path):
-    results.write_part(tmp_path, [A, B], [verdict(A, "clip0")])
-    assert results.done_cells(tmp_path) == {A, B}
+    results.write_part(Store(tmp_path), "faces", [A, B], [verdict(A, "clip0")])
+    assert done(tmp_path) == {A, B}
     assert read(tmp_path, A, B) == [(A, "clip0")]
 
 
 @pytest.mark.parametrize("exists", [True, False])
 def test_an_empty_store_has_no_cells_and_no_rows_but_all_columns(tmp_path, exists):
     folder = tmp_path if exists else tmp_path / "none"
-    assert results.done_cells(folder) == frozenset()
-    empty = results.read_verdicts(folder, frozenset({A}))
+    assert done(folder) == frozenset()
+    empty = frame(folder, A)
     assert (empty.columns, len(empty)) == (COLUMNS, 0)
 
 
@@ -108,18 +119,19 @@ def test_stray_cells_are_not_read(tmp_path):
 def test_a_cell_in_two_parts_is_counted_once(tmp_path):
     write(tmp_path, A, B)
     write(tmp_path, B, C)
-    write(tmp_path / "again", A, B)
+    write(tmp_path, A, B, corpus="again")
     assert read(tmp_path, A, B, C) == [(cell, f"clip{n}") for cell in (A, B, C) for n in range(3)]
 
 
 def test_writing_the_same_cells_again_leaves_one_part(tmp_path):
-    assert write(tmp_path, A, B) == write(tmp_path, B, A)
-    assert len(list(tmp_path.iterdir())) == 1
+    part = write(tmp_path, A, B)
+    assert part == write(tmp_path, B, A)
+    assert list(part.parent.iterdir()) == [part]
 
 
 def absent(folder: Path, part: Path, content: bytes) -> bool:
     part.write_bytes(content)
-    return results.done_cells(folder) == frozenset() and read(folder, A, B) == []
+    return done(folder) == frozenset() and read(folder, A, B) == []
 
 
 def test_a_torn_part_is_absent_wherever_it_was_torn(tmp_path):
@@ -132,15 +144,15 @@ def test_a_torn_part_is_absent_wherever_it_was_torn(tmp_path):
 
 def test_a_flipped_bit_is_harmless_or_makes_the_part_absent_but_never_changes_a_row(tmp_path):
     part = write(tmp_path, A, B)
-    content, whole = part.read_bytes(), results.read_verdicts(tmp_path, frozenset({A, B}))
+    content, whole = part.read_bytes(), frame(tmp_path, A, B)
     lost = 0
     for position in range(0, len(content), 31):
         damaged = bytearray(content)
         damaged[position] ^= 0x80 if position % 2 else 1
         part.write_bytes(damaged)
-        found, done = results.read_verdicts(tmp_path, frozenset({A, B})), results.done_cells(tmp_path)
-        assert found.equals(whole) if done else found.is_empty()
-        lost += not done
+        found, there = frame(tmp_path, A, B), done(tmp_path)
+        assert found.equals(whole) if there else found.is_empty()
+        lost += not there
     assert lost > len(content) / 31 / 2
 
 
@@ -153,15 +165,15 @@ def test_a_damaged_page_is_not_hidden_by_a_footer_that_is_whole(tmp_path):
     damaged[end - 1] ^= 1
     part.write_bytes(damaged)
     assert pq.read_metadata(part).num_rows == 6
-    assert results.done_cells(tmp_path) == frozenset()
+    assert done(tmp_path) == frozenset()
     assert read(tmp_path, A, B) == []
 
 
 def test_a_damaged_part_does_not_hide_a_whole_one(tmp_path):
-    part = write(tmp_path / "damaged", A, B)
+    part = write(tmp_path, A, B, corpus="damaged")
     part.write_bytes(part.read_bytes()[:-9])
     write(tmp_path, A)
-    assert results.done_cells(tmp_path) == {A}
+    assert done(tmp_path) == {A}
     assert len(read(tmp_path, A, B)) == 3
 
 
@@ -178,7 +190,7 @@ def test_a_part_of_another_schema_is_absent(tmp_path, column, change):
     else:
         table = table.append_column("more", table[column])
     pq.write_table(table, part)
-    assert results.done_cells(tmp_path) == frozenset()
+    assert done(tmp_path) == frozenset()
     assert read(tmp_path, A) == []
 
 
@@ -186,7 +198,7 @@ def test_a_part_of_another_schema_is_absent(tmp_path, column, change):
 def test_a_part_that_does_not_say_what_it_holds_is_absent(tmp_path, metadata):
     part = write(tmp_path, A)
     pq.write_table(pq.read_table(part).replace_schema_metadata(metadata), part)
-    assert results.done_cells(tmp_path) == frozenset()
+    assert done(tmp_path) == frozenset()
 
 
 @pytest.mark.parametrize("metadata", [("[1]", "3"), ("{", "3"), (f'["{A}"]', "2"), (f'["{B}"]', "3"), ("3", "3")])
@@ -195,16 +207,16 @@ def test_a_part_that_says_something_else_than_it_holds_is_absent(tmp_path, metad
     cells, rows = metadata
     wrong = {"austicker.cells": cells, "austicker.rows": rows}
     pq.write_table(pq.read_table(part).replace_schema_metadata(wrong), part)
-    assert results.done_cells(tmp_path) == frozenset()
+    assert done(tmp_path) == frozenset()
     assert read(tmp_path, A, B) == []
 
 
 def test_files_that_are_no_parts_and_drafts_of_a_killed_writer_are_absent(tmp_path):
     part = write(tmp_path, A)
-    part.rename(tmp_path / f".{part.name}.x1y2.parquet")
-    (tmp_path / "notes.parquet").write_text("not Parquet")
-    (tmp_path / "a folder.parquet").mkdir()
-    assert results.done_cells(tmp_path) == frozenset()
+    part.rename(part.with_name(f".{part.name}.x1y2.parquet"))
+    part.with_name("notes.parquet").write_text("not Parquet")
+    part.with_name("a folder.parquet").mkdir()
+    assert done(tmp_path) == frozenset()
 
 
 def test_a_full_disk_leaves_no_part_and_the_old_one_as_it_was(tmp_path, monkeypatch):
@@ -218,7 +230,7 @@ def test_a_full_disk_leaves_no_part_and_the_old_one_as_it_was(tmp_path, monkeypa
         for cells in ([A], [B]):
             with pytest.raises(AustickerError, match=r"^[^\n]*No space left on device[^\n]*\.$"):
                 write(tmp_path, *cells, queries=2)
-    assert [path.name for path in tmp_path.iterdir()] == [part.name]
+    assert list(part.parent.iterdir()) == [part]
     assert part.read_bytes() == before
 
 
@@ -230,4 +242,4 @@ def test_a_disk_that_ends_in_the_middle_of_a_part_is_one_sentence(tmp_path):
             write(tmp_path, A)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from austicker import grid
-from austicker.grid import maps, outcome
+from austicker.grid import flights, outcome
 from austicker.grid.outcome import Outcome
-from austicker.grid.pace import PROBE_ROWS, SHORT_S, TARGET_S, Pace
+from austicker.grid.pace import PROBE_ROWS, SHORT_S, TARGET_S, Load, Pace
 from austicker.grid.queue import ATTEMPTS, NODE_LOSSES, TaskQueue
 from austicker.plan import Tally, Task
 from austicker.types import AustickerError, Cell
@@ -71,7 +71,7 @@ class TestPace:
         assert paced(training_s=3).expects(train("a")) == pytest.approx(3)
         assert paced(training_s=3).expects(shard("a", 5)) is None
         assert paced(0.01).expects(shard("a", 25)) == pytest.approx(1)
-        assert paced(0.01).expects_all([shard("a", 25), train("b")]) is None
+        assert paced(0.01).expects_all(Load([shard("a", 25), train("b")])) is None
 
     def test_the_newest_measurement_weighs_most(self):
         pace = paced(training_s=1)
@@ -179,11 +179,30 @@ class TestQueue:
         assert [one.error for one in queue.lost(queue.take(1), "node died", with_node=True)] == ["node died"]
 
     def test_the_time_left_counts_what_runs_and_what_waits(self):
-        queue = TaskQueue([train("a"), train("b"), shard("x", 25, "a")], paced(0.01, 3))
-        flow = queue.flow([train("r")], slots=2)
+        queue = TaskQueue([train("r"), train("a"), train("b"), shard("x", 25, "a")], paced(0.01, 3))
+        (task,) = queue.take(2)
+        flow = queue.flow(slots=2)
         assert (flow.queued, flow.running, flow.slots) == (3, 1, 2)
         assert flow.left_s == pytest.approx((3 * 3 + 1) / 2)
-        assert TaskQueue([train("a")], Pace()).flow([], 1).left_s is None
+        list(queue.settle(ended(task, 3)))
+        assert queue.flow(2).left_s == pytest.approx((2 * 3 + 1) / 2)
+        assert TaskQueue([train("a")], Pace()).flow(1).left_s is None
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.integers(1, 900), min_size=1, max_size=5), st.data())
+    def test_the_books_are_even_at_the_end_whatever_happened(self, sizes, data):
+        tasks = [one for number, size in enumerate(sizes) for one in (train(f"t{number}"), shard(f"s{number}-", size))]
+        queue, told = TaskQueue(tasks, paced(0.05, 1)), []
+        while bundle := queue.take(2):
+            assert queue.flow(2).running == len(bundle)
+            if data.draw(st.booleans()):
+                told += queue.lost(bundle, "died", with_node=data.draw(st.booleans()))
+                continue
+            for task in bundle:
+                told += queue.settle(ended(task, 1, error="broken" if data.draw(st.booleans()) else ""))
+        flow = queue.flow(2)
+        assert (flow.queued, flow.running, flow.left_s) == (0, 0, 0)
+        assert Counter(cells_of(*(one.task for one in told))) == Counter(cells_of(*tasks))
 
 
 def test_near_a_task_is_tried_again_too():
@@ -244,7 +263,7 @@ def ray_here():
     import ray
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with grid.cluster(None, 2):
+    with grid.cluster(grid.Site(workers=2)):
         yield
     ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
@@ -258,7 +277,11 @@ class TestFar:
     def test_a_task_whose_worker_dies_is_begun_again_and_the_rest_is_not(self, tmp_path):
         tasks = [train(f"t{number}") for number in range(8)]
         work = Ledger(str(tmp_path), {"t2": "dies once", "t5": "dies once"})
-        outcomes = list(grid.map_ray(work, tasks))
+        listener, died = grid.Listener(), []
+        listener.lost = died.append
+        outcomes = list(grid.map_ray(work, tasks, listener=listener))
+        assert died == ["train"] * len(died)
+        assert len(died) >= 2
         assert sorted(one.task.id for one in outcomes if not one.error) == sorted(task.id for task in tasks)
         again = work.begun() - Counter(task.id for task in tasks)
         assert {"t2", "t5"} <= set(again)
@@ -277,7 +300,7 @@ class TestFar:
         assert work.begun()["lost"] == 0
 
     def test_a_straggler_does_not_hold_the_end(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(maps, "STRAGGLES_S", 2.0)
+        monkeypatch.setattr(flights, "STRAGGLES_S", 2.0)
         tasks = [train(f"t{number}") for number in range(6)]
         work = Ledger(str(tmp_path), {"t1": "hangs once"})
         start = time.monotonic()
@@ -288,13 +311,14 @@ class TestFar:
 
     def test_only_a_few_tasks_are_in_flight(self, tmp_path):
         flows: list[grid.Flow] = []
-        outcomes = list(
-            grid.map_ray(Ledger(str(tmp_path), {}), [train(f"t{number}") for number in range(12)], told=flows.append)
-        )
+        listener = grid.Listener()
+        listener.flows = flows.append
+        tasks = [train(f"t{number}") for number in range(12)]
+        outcomes = list(grid.map_ray(Ledger(str(tmp_path), {}), tasks, listener=listener))
         assert len(outcomes) == 12
         assert flows[0].slots == 2
-        assert flows[0].running == maps.AHEAD * 2
-        assert flows[0].queued == 12 - maps.AHEAD * 2
+        assert flows[0].running == flights.AHEAD * 2
+        assert flows[0].queued == 12 - flights.AHEAD * 2
         assert flows[-1].queued == flows[-1].running == 0
         assert any(flow.left_s for flow in flows)
 
@@ -303,9 +327,10 @@ class TestFar:
             if flow.queued < 9:
                 raise KeyboardInterrupt
 
-        work = Ledger(str(tmp_path), {})
+        work, listener = Ledger(str(tmp_path), {}), grid.Listener()
+        listener.flows = interrupt
         with pytest.raises(KeyboardInterrupt):
-            list(grid.map_ray(work, [train(f"t{number}") for number in range(12)], told=interrupt))
+            list(grid.map_ray(work, [train(f"t{number}") for number in range(12)], listener=listener))
         before = work.begun()
         time.sleep(1)
         assert work.begun() == before

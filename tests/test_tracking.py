@@ -15,6 +15,7 @@ from planted_report import context, run
 
 from austicker import tracking
 from austicker.report.tables import metrics
+from austicker.store import Store
 
 # SQLAlchemy, pydantic and MLflow warn of their own deprecations.
 pytestmark = [
@@ -37,7 +38,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_submission_is_one_run_with_a_nested_run_for_each_recogniser(report: Path) -> None:
     from mlflow import MlflowClient
 
-    assert tracking.track(context(), metrics(run()), report, uri=None) is None
+    assert tracking.track(context(), metrics(run()), Store(report.parent), uri=None) is None
     client = MlflowClient(f"sqlite:///{report.parent / 'mlflow' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
     runs = client.search_runs([experiment.experiment_id])
@@ -62,7 +63,7 @@ def test_a_submission_is_one_run_with_a_nested_run_for_each_recogniser(report: P
 
 def test_an_unreachable_server_is_one_sentence_in_a_few_seconds(report: Path) -> None:
     start = time.monotonic()
-    warning = tracking.track(context(), metrics(run()), report, uri="http://me:secret@127.0.0.1:9")
+    warning = tracking.track(context(), metrics(run()), Store(report.parent), uri="http://me:secret@127.0.0.1:9")
     assert time.monotonic() - start < 15
     assert warning is not None
     assert warning.startswith("MLflow at 'http://127.0.0.1:9' did not take the results")
@@ -73,7 +74,7 @@ def test_an_unreachable_server_is_one_sentence_in_a_few_seconds(report: Path) ->
 def test_the_environment_names_the_server_and_is_left_as_it_was(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     before = dict(os.environ)
-    warning = tracking.track(context(), metrics(run()), report, uri=None)
+    warning = tracking.track(context(), metrics(run()), Store(report.parent), uri=None)
     assert warning is not None
     assert "127.0.0.1:9" in warning
     assert dict(os.environ) == before
@@ -82,7 +83,7 @@ def test_the_environment_names_the_server_and_is_left_as_it_was(report: Path, mo
 
 def test_an_unwritable_database_is_a_sentence_too(report: Path) -> None:
     (report.parent / "mlflow").write_text("a file is in the way")
-    warning = tracking.track(context(), metrics(run()), report, uri=None)
+    warning = tracking.track(context(), metrics(run()), Store(report.parent), uri=None)
     assert warning is not None
     assert "did not take the results" in warning
 
@@ -130,7 +131,7 @@ def wait_until_healthy(uri: str, process: subprocess.Popen[bytes]) -> None:
 def test_a_real_server_takes_runs_and_artifacts(report: Path, server: str) -> None:
     from mlflow import MlflowClient
 
-    assert tracking.track(context(), metrics(run()), report, uri=server) is None
+    assert tracking.track(context(), metrics(run()), Store(report.parent), uri=server) is None
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
     runs = client.search_runs([experiment.experiment_id])

@@ -52,6 +52,8 @@ class Oracle:
         after = self._queries + np.bincount(positions, minlength=self._queries.size)
         if (after > self.budget).any():
             raise BudgetExceeded(f"trial {int(after.argmax())} would need {int(after.max())} of {self.budget} queries")
-        self._queries = after
         with torch.no_grad():
-            return self._scores(frames)
+            answers = self._scores(frames)
+        # Last, so that clips that the recogniser ran out of memory for are not counted: they are asked for again.
+        self._queries = after
+        return answers

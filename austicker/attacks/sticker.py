@@ -7,6 +7,7 @@ from torch import Tensor
 
 from austicker.attacks.oracle import Oracle
 from austicker.attacks.trials import Trials
+from austicker.memory import halving
 
 
 def attack(oracle: Oracle, trials: Trials, *, batch: int) -> Tensor:
@@ -18,8 +19,8 @@ def attack(oracle: Oracle, trials: Trials, *, batch: int) -> Tensor:
     """
     if not len(trials):
         raise ValueError("an attack needs at least one trial")
-    answers = []
-    for start in range(0, len(trials), batch):
-        rows = slice(start, min(start + batch, len(trials)))
-        answers.append(oracle.ask(trials.composited(rows), torch.arange(rows.start, rows.stop)))
-    return torch.cat(answers)
+
+    def asked(rows: slice) -> Tensor:
+        return oracle.ask(trials.composited(rows), torch.arange(rows.start, rows.stop))
+
+    return torch.cat(list(halving(asked, len(trials), batch)))

@@ -15,6 +15,10 @@ import platformdirs
 
 from austicker.types import AustickerError, Bytes, Clip, Corpus, Floats
 
+RECORD = "corpus.json"
+FILES = ("frames.npy", "landmarks.npy", "motion.npy", RECORD)
+"""What a prepared corpus consists of, the record last."""
+
 
 def cache_folder() -> Path:
     """Returns the folder for prepared corpora: `AUSTICKER_CACHE`, or the user's cache folder."""
@@ -28,6 +32,11 @@ def fingerprint(clips: tuple[Clip, ...], frames: Bytes, landmarks: Floats, motio
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def fingerprint_of(corpus: Corpus) -> str:
+    """Returns the digest of what a corpus really holds, every frame of it read."""
+    return fingerprint(corpus.clips, corpus.frames, corpus.landmarks, corpus.motion)
 
 
 def reserve(name: str, folder: Path) -> None:
@@ -63,12 +72,12 @@ def save(corpus: Corpus, folder: Path) -> None:
             for field in dataclasses.fields(corpus)
             if field.name not in ("frames", "landmarks", "motion", "clips")
         } | {"clips": [dataclasses.asdict(clip) for clip in corpus.clips]}
-        (draft / "corpus.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+        (draft / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
         draft.chmod(0o755)
         if not folder.exists():
             draft.rename(folder)
     except OSError as error:
-        if not (folder / "corpus.json").is_file():
+        if not (folder / RECORD).is_file():
             raise _unwritable(corpus.name, folder, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -91,7 +100,7 @@ def load(folder: Path) -> Corpus | None:
     if not folder.exists():
         return None
     try:
-        record = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         frames = np.load(folder / "frames.npy", mmap_mode="r")
         landmarks = np.load(folder / "landmarks.npy")
         motion = np.load(folder / "motion.npy")

@@ -3,72 +3,90 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from austicker.types import AustickerError
+from austicker.grid import knock
+from austicker.grid.access import Trust, admit, own_token, use_token_of_this_machine
 
-CONNECT_TIMEOUT_S = 5.0
 _ENVIRONMENT = {
     name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 }
 
 
-def check_address(address: str | None) -> None:
-    """Refuses the address of a cluster where nothing listens: Ray itself would try for minutes, and chatter.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Which Ray cluster does the work.
 
-    Args:
-        address: "auto", host:port, or None for a private cluster.
+    Attributes:
+        address: "auto", host:port, or None for a private one on this machine.
+        workers: cores of the private cluster; all by default.
+        trust: why a cluster beyond this machine may be talked to.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    trust: Trust = "token"
+
+
+def check(site: Site) -> None:
+    """Refuses a cluster that is not there, is none, or may not be talked to.
 
     Raises:
-        AustickerError: no connection within `CONNECT_TIMEOUT_S`, or no host:port.
+        AustickerError: no Ray cluster answers within `knock.ANSWER_S`, or `access.admit` refuses it.
     """
-    if address is None or address == "auto":
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        raise AustickerError(f"'--address {address}' is neither 'auto' nor host:port, such as 10.0.0.1:6379.")
+    if site.address is not None:
+        _checked(site.address, site.trust)
+
+
+def _checked(address: str, trust: Trust) -> str:
+    """Returns the host:port of a cluster that may be joined."""
+    found = _automatic() if address == "auto" else address
+    admit(found, knock.control_store_host(found), lambda headers: knock.control_store(found, headers), trust)
+    return found
+
+
+def _automatic() -> str:
+    """Returns the address of the cluster that this process or machine belongs to."""
+    from ray._private import services
+
+    use_token_of_this_machine()
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
-    except (OSError, OverflowError) as error:
-        raise _no_cluster(address, str(error)) from error
-
-
-def _no_cluster(address: str | None, text: str) -> AustickerError:
-    reason = text.strip().splitlines()[0] if text.strip() else "no reason given"
-    return AustickerError(
-        f"No Ray cluster answers at '{address or 'local'}' ({reason}): start one or leave --address out."
-    )
+        return str(services.canonicalize_bootstrap_address_or_die("auto"))
+    except (ConnectionError, ValueError) as error:
+        raise knock.no_cluster("auto", str(error)) from error
 
 
 @contextmanager
-def cluster(address: str | None, workers: int | None) -> Iterator[None]:
+def cluster(site: Site) -> Iterator[None]:
     """Connects to a Ray cluster, or starts a private one on this machine and stops it afterwards.
 
-    Args:
-        address: "auto", an address of a running cluster, or None for a private one.
-        workers: cores of the private cluster; all by default.
-
     Raises:
-        AustickerError: there is no cluster at the address.
+        AustickerError: there is no cluster at the address, or it may not be talked to.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if site.address is None:
+        options: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": 256 * 1024**2}
+        with own_token(), _connected(options | ({"num_cpus": site.workers} if site.workers else {})):
+            yield
+    else:
+        with _connected({"address": _checked(site.address, site.trust)}):
+            yield
+
+
+@contextmanager
+def _connected(options: dict[str, Any]) -> Iterator[None]:
     import ray
 
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is None:
-        options |= {"address": "local", "include_dashboard": False, "object_store_memory": 256 * 1024**2}
-        options |= {"num_cpus": workers} if workers else {}
-    else:
-        options["address"] = address
+    options = options | {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": _ENVIRONMENT}}
     try:
-        ray.init(runtime_env={"env_vars": _ENVIRONMENT}, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _no_cluster(address, str(error)) from error
+        ray.init(**options)
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        raise knock.no_cluster(options["address"], str(error)) from error
     try:
         yield
     finally:

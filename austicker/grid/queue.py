@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from austicker.grid.outcome import Outcome
-from austicker.grid.pace import SHORT_S, Flow, Pace
+from austicker.grid.pace import SHORT_S, Flow, Load, Pace
 from austicker.plan import Task
 
 ATTEMPTS = 3
@@ -35,18 +35,18 @@ class TaskQueue:
         self._crashes: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
         self._suspects: set[str] = set()
+        self._left = Load(tasks)
 
     def __len__(self) -> int:
         """Returns how many tasks wait or are ready."""
         return len(self._waiting) + len(self._ready)
 
-    def flow(self, running: Sequence[Task], slots: int) -> Flow:
-        """Returns where the run stands while these tasks run."""
-        waiting = [self._tasks[name] for name in self._waiting]
-        work = self.pace.expects_all([*waiting, *self._ready, *running])
-        return Flow(
-            queued=len(self), running=len(running), slots=slots, left_s=None if work is None else work / max(slots, 1)
-        )
+    def flow(self, slots: int, gpu_share: float = 0.0) -> Flow:
+        """Returns where the run stands; whatever was handed out and did not come back is running."""
+        work = self.pace.expects_all(self._left)
+        left_s = None if work is None else work / max(slots, 1)
+        running = self._left.tasks - len(self)
+        return Flow(queued=len(self), running=running, slots=slots, left_s=left_s, gpu_share=gpu_share)
 
     def take(self, slots: int) -> Bundle:
         """Returns the next tasks for one worker of so many: one, or several short ones; () where all wait."""
@@ -69,8 +69,12 @@ class TaskQueue:
         return not self._suspects & {task.id, self._ready[-1].id}
 
     def _next(self) -> Task:
-        task, rest = self.pace.cut(self._ready.pop())
+        whole = self._ready.pop()
+        task, rest = self.pace.cut(whole)
         if rest is not None:
+            self._left.remove(whole)
+            self._left.add(task)
+            self._left.add(rest)
             self._ready.append(rest)
         return task
 
@@ -83,8 +87,7 @@ class TaskQueue:
             return
         if not outcome.error:
             self.pace.learn(outcome)
-        yield outcome
-        yield from self._free(outcome)
+        yield from self._ended(outcome)
 
     def lost(self, bundle: Bundle, reason: str, *, with_node: bool) -> Iterator[Outcome]:
         """Takes back tasks whose worker died; yields those that are set aside for it.
@@ -100,20 +103,19 @@ class TaskQueue:
             if losses[task.id] < limit:
                 self._ready.append(task)
                 continue
-            aside = Outcome(task=task, error=reason, attempts=self._begun[task.id])
-            yield aside
-            yield from self._free(aside)
+            yield from self._ended(Outcome(task=task, error=reason, attempts=self._begun[task.id]))
 
-    def _free(self, outcome: Outcome) -> Iterator[Outcome]:
-        """Frees the tasks that waited for this one, or yields them as failed when it failed."""
+    def _ended(self, outcome: Outcome) -> Iterator[Outcome]:
+        """Yields a task's end, and frees the tasks that waited for it, or yields them as failed when it failed."""
+        self._left.remove(outcome.task)
+        yield outcome
         for name in self._followers.get(outcome.task.id, ()):
             if name not in self._waiting:
                 continue  # lost already, through another of the tasks that it needs
             if outcome.error:
                 del self._waiting[name]
-                aside = Outcome(task=self._tasks[name], error=f"not run, because {outcome.task.title} failed")
-                yield aside
-                yield from self._free(aside)
+                reason = f"not run, because {outcome.task.title} failed"
+                yield from self._ended(Outcome(task=self._tasks[name], error=reason))
             else:
                 self._waiting[name].discard(outcome.task.id)
                 if not self._waiting[name]:

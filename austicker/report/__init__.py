@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from austicker.report.context import Context, CorpusInfo, ModelInfo
@@ -10,20 +9,22 @@ from austicker.report.context import Context, CorpusInfo, ModelInfo
 if TYPE_CHECKING:
     import polars as pl
 
+    from austicker.store import Store
+
 __all__ = ["Context", "CorpusInfo", "ModelInfo", "write_report"]
 
 
-def write_report(verdicts: pl.DataFrame, context: Context, folder: Path) -> Path:
-    """Writes the whole report into `folder` and returns its page.
+def write_report(verdicts: pl.DataFrame, context: Context, store: Store) -> str:
+    """Writes the whole report into a store and returns where its page is, in words.
 
     Args:
         verdicts: rows with the columns of `Verdict`, those of the job's expected cells alone.
         context: what is printed beside the verdicts.
-        folder: where the files go; other files in it are left alone.
+        store: where the files go; other files of an earlier report are left alone.
 
     Raises:
-        AustickerError: the disk refuses.
+        AustickerError: the store does not take it.
     """
     from austicker.report.writing import write
 
-    return write(verdicts, context, folder)
+    return write(verdicts, context, store)

@@ -15,7 +15,7 @@ from austicker.models import published
 from austicker.planted_truth import against_truth
 from austicker.report.context import Context, CorpusInfo, ModelInfo
 from austicker.stages import read_graphs, read_job
-from austicker.store import Store
+from austicker.store import Store, Unreadable, layout
 from austicker.types import AustickerError, Box, Bytes, Corpus, ModelSettings, Placement, Point
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def gather(store: Store) -> tuple[pl.DataFrame, Context]:
     record = read_job(store)
     job = from_record(record["job"])
     expected = frozenset(record["cells"])
-    verdicts = results.read_verdicts(store.verdicts, expected)
+    verdicts = results.read_verdicts(store, expected)
     infos = {name: _corpus_info(info) for name, info in record["corpora"].items()}
     graphs = read_graphs(store, record)
     truth = {key: against_truth(graph, planted) for key, graph in graphs.items() if (planted := infos[key[0]].planted)}
@@ -70,20 +70,19 @@ def _model_info(store: Store, settings: ModelSettings, weights: list[tuple[str, 
     names = {key: getattr(settings, key) for key in settings.__slots__ if key not in ("name", "label")}
     defaults = published(settings.name)
     differs = [f"{key} {value} (published {defaults[key]})" for key, value in names.items() if value != defaults[key]]
-    kept = [store.models / f"{identity}.json" for label, identity in weights if label == settings.label]
-    found = next((path for path in kept if path.is_file()), None)
+    kept = (identity for label, identity in weights if label == settings.label)
     return ModelInfo(
         settings={"name": settings.name, **names},
-        parameters=_parameters(store, found) if found else 0,
+        parameters=next((count for identity in kept if (count := _parameters(store, identity))), 0),
         reduced=", ".join(differs),
     )
 
 
-def _parameters(store: Store, record: Path) -> int:
-    """Returns the size of a recogniser, or 0 where its record is damaged: its attack has failed then, and says so."""
+def _parameters(store: Store, identity: str) -> int:
+    """Returns the size of a trained recogniser, or 0 where its record is missing or damaged."""
     try:
-        return int(store.read_json(record)["parameters"])
-    except (AustickerError, KeyError, TypeError, ValueError):
+        return int(store.read_json(layout.training_record(identity))["parameters"])
+    except (Unreadable, KeyError, TypeError, ValueError):
         return 0
 
 

@@ -1,8 +1,6 @@
-"""Builds every table and figure of a report from verdicts and writes them beside the page; reads no store."""
+"""Builds every table and figure of a report from verdicts and writes them beside the page; reads nothing."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -13,7 +11,7 @@ from austicker.report.formats import to_csv, to_latex, to_markdown
 from austicker.report.headline import headlines
 from austicker.report.page import Picture, Sheet, render
 from austicker.report.published_layout import table_1
-from austicker.store import write_whole
+from austicker.store import Store, layout
 
 _ASR_SHOWN = (
     *("corpus", "model", "attack", "sticker", "placement", "side", "n_clips", "n_subjects", "true_positives"),
@@ -96,24 +94,23 @@ def figures_of(sheets: dict[str, Sheet], context: Context) -> dict[str, Figure]:
     return {name: made for name, made in drawn.items() if made is not None}
 
 
-def write(verdicts: pl.DataFrame, context: Context, folder: Path) -> Path:
-    """Writes tables, figures and, last, the page; each file is whole or absent.
+def write(verdicts: pl.DataFrame, context: Context, store: Store) -> str:
+    """Writes tables, figures and, last, the page, each whole or not at all, and returns where the page is.
 
     Raises:
-        AustickerError: the disk refuses.
+        AustickerError: the store does not take it.
     """
     sheets = tables_of(verdicts, context)
     for name, sheet in sheets.items():
-        write_whole(folder / f"{name}.csv", to_csv(sheet.table).encode())
-        write_whole(folder / f"{name}.md", to_markdown(sheet.table, sheet.bold).encode())
-        write_whole(folder / f"{name}.tex", to_latex(sheet.table, sheet.bold).encode())
+        store.write(layout.report(f"{name}.csv"), to_csv(sheet.table).encode())
+        store.write(layout.report(f"{name}.md"), to_markdown(sheet.table, sheet.bold).encode())
+        store.write(layout.report(f"{name}.tex"), to_latex(sheet.table, sheet.bold).encode())
     pictures = {}
     with canvas.style():
         for name, made in figures_of(sheets, context).items():
             png = canvas.to_bytes(made, "png")
             pictures[name] = Picture(png=png, caption=_CAPTIONS[name])
-            write_whole(folder / f"{name}.png", png)
-            write_whole(folder / f"{name}.svg", canvas.to_bytes(made, "svg"))
-    page = folder / "index.html"
-    write_whole(page, render(context, headlines(verdicts), sheets, pictures).encode())
-    return page
+            store.write(layout.report(f"{name}.png"), png)
+            store.write(layout.report(f"{name}.svg"), canvas.to_bytes(made, "svg"))
+    store.write(layout.PAGE, render(context, headlines(verdicts), sheets, pictures).encode())
+    return store.shown(layout.PAGE)
