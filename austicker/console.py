@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from austicker import grid, plan
+from austicker.bench import Measured, forecast, in_words
 from austicker.corpora import Progress as Report
 from austicker.course import Watch
 from austicker.progress import Snapshot, duration
@@ -44,33 +45,38 @@ def _bars() -> Iterator[Progress]:
         yield bars
 
 
-def _preparation(bars: Progress) -> Report:
-    """Returns a callback that shows a bar while pictures are made."""
+def _preparation(bars: Progress, what: str) -> Report:
+    """Returns a callback that shows a bar while something is made."""
     shown: list[TaskID] = []
 
     def progress(done: int, total: int) -> None:
         if not shown:
-            shown.append(bars.add_task("pictures", total=total, note=""))
+            shown.append(bars.add_task(what, total=total, note=""))
         bars.update(shown[0], completed=done, total=total)
 
     return progress
 
 
 @contextmanager
-def preparing() -> Iterator[Report]:
-    """Shows the preparation of a corpus."""
+def preparing(what: str = "pictures") -> Iterator[Report]:
+    """Shows how the preparation of a corpus goes, or of something else."""
     with _bars() as bars:
-        yield _preparation(bars)
+        yield _preparation(bars, what)
 
 
 @contextmanager
-def watching() -> Iterator[Watch]:
-    """Shows a whole submission: a bar on a terminal, elsewhere a line every `LINE_S` seconds."""
+def watching(measured: Measured | None = None) -> Iterator[Watch]:
+    """Shows a whole submission: a bar on a terminal, elsewhere a line every `LINE_S` seconds.
+
+    With a measurement, what is foretold of the run is said first, and beside what came of it in the end.
+    """
+    foretold = _Foretold(measured)
     with _bars() as bars:
         shown: list[TaskID] = []
         written = time.monotonic()
 
         def started(laid_out: plan.Plan, tasks: tuple[plan.Task, ...]) -> None:
+            foretold.start(laid_out, tasks)
             shown.append(bars.add_task("cells", total=len(laid_out.cells), note=f"{len(tasks)} tasks to do"))
 
         def moved(snapshot: Snapshot) -> None:
@@ -85,7 +91,28 @@ def watching() -> Iterator[Watch]:
             if outcome.error:
                 sys.stderr.write(printable(f"failed: {outcome.task.title}: {outcome.error}\n"))
 
-        yield Watch(corpus=_preparation(bars), started=started, ended=ended, moved=moved)
+        yield Watch(corpus=_preparation(bars, "pictures"), started=started, ended=ended, moved=moved)
+    foretold.end()
+
+
+class _Foretold:
+    """What a measurement foretells of a run, said at its start and beside the truth at its end."""
+
+    def __init__(self, measured: Measured | None) -> None:
+        self._measured, self._started, self._time = measured, 0.0, ""
+
+    def start(self, laid_out: plan.Plan, tasks: tuple[plan.Task, ...]) -> None:
+        """Says what is foretold of the tasks."""
+        if self._measured is None or not tasks:
+            return
+        words = in_words(forecast(laid_out, tasks, self._measured))
+        self._started, self._time = time.monotonic(), words["foretold time"]
+        sys.stderr.write("; ".join(f"{key}: {value}" for key, value in words.items()) + "\n")
+
+    def end(self) -> None:
+        """Says what the run took beside what was foretold."""
+        if self._time:
+            sys.stderr.write(f"took {duration(time.monotonic() - self._started)}; foretold: {self._time}\n")
 
 
 def _note(snapshot: Snapshot) -> str:

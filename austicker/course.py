@@ -81,7 +81,7 @@ class Course(grid.Listener):
             work = partial(work, published=publish(self._corpora, self._store))
         with grid.cluster(site):
             self._meters = grid.Meters(self._job.name)
-            yield from grid.map_ray(work, self._tasks, listener=self)
+            yield from grid.map_ray(work, self._tasks, site.demand, listener=self)
 
     def flows(self, flow: grid.Flow) -> None:
         """Is told whenever tasks were handed out or came back."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from austicker import corpora, folds, identity, placements, results, stickers
 from austicker.corpora import Progress
@@ -217,3 +217,25 @@ def _cells(job: Job, corpus: Corpus, shard: Shard, art: Mapping[str, Sticker]) -
                     )
                 )
     return tuple(cells)
+
+
+def describe(laid_out: Plan, tasks: Sequence[Task]) -> dict[str, Any]:
+    """Returns what there is to say of a plan and of what is left to do of it, by name."""
+    return {
+        "job": laid_out.job.name,
+        "corpora": {
+            name: f"{len(corpus.clips)} clips, {len(laid_out.folds[name])} of "
+            f"{len({clip.subject for clip in corpus.clips})} folds, fingerprint {corpus.fingerprint[:12]}"
+            for name, corpus in laid_out.corpora.items()
+        },
+        "models": [settings.label for settings in laid_out.job.models],
+        "folds": sum(len(found) for found in laid_out.folds.values()),
+        "shards": len(laid_out.shards),
+        "cells": len(laid_out.cells),
+        "rows": laid_out.rows,
+        "model evaluations": laid_out.evaluations,
+        "trainings to do": sum(task.stage == "train" for task in tasks),
+        "graphs to discover": sum(task.stage == "discover" for task in tasks),
+        "shards to do": sum(task.stage == "attack" for task in tasks),
+        "cells to do": sum(len(task.cells) for task in tasks),
+    }

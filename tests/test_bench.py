@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from austicker import bench, corpora, models, plan
+from austicker import bench, corpora, grid, models, plan
 from austicker import job as jobs
 from austicker.bench import measure, writing
 from austicker.bench.record import Measured, Point
@@ -119,8 +119,8 @@ def test_a_small_benchmark_on_a_real_ray(job, tmp_path, orl_motion, monkeypatch)
     monkeypatch.setattr(measure, "SHARD_S", 0.05)
     monkeypatch.setattr(measure, "SHARDS_PER_WORKER", 1)
     rounds: list[tuple[int, int]] = []
-    settings = measure.Settings(workers=2, repeats=1)
-    measured = measure.measure(job, Store(tmp_path / "store"), settings, lambda *done: rounds.append(done))
+    site = grid.Site(workers=2)
+    measured = measure.measure(job, Store(tmp_path / "store"), site, 1, lambda *done: rounds.append(done))
     assert [point.workers for point in measured.scaling] == [1, 2]
     assert rounds == [(1, 3), (2, 3), (3, 3)]
     assert {(rate.stage, rate.model) for rate in measured.rates} == {("train", "m"), ("discover", ""), ("attack", "m")}

@@ -66,7 +66,7 @@ DOORS = {
     "ray": "grid",
     "causallearn": "causal.py",
     "mlflow": "tracking.py",
-    "typer": "cli.py",
+    "typer": "cli",
     "mediapipe": "faces.py",
 }
 VAGUE = {"utils", "util", "common", "helpers", "misc"}

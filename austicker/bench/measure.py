@@ -28,15 +28,6 @@ COMMIT_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Where to measure, and of how many interleaved rounds each timing is the median."""
-
-    address: str | None = None
-    workers: int | None = None
-    repeats: int = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Rounds:
     """Median seconds of the same amount of work: in a plain loop, and by number of workers."""
 
@@ -47,13 +38,14 @@ class _Rounds:
     evaluations: int
 
 
-def measure(job: Job, store: Store, settings: Settings, progress: Progress) -> Measured:
+def measure(job: Job, store: Store, site: grid.Site, repeats: int, progress: Progress) -> Measured:
     """Runs three folds of a job, then shards of it on one to all workers, and times everything.
 
     Args:
         job: whose stages are measured, on its first corpus and seed.
         store: an empty place for what is written meanwhile.
-        settings: where to run, and how often.
+        site: the cluster.
+        repeats: of how many interleaved rounds each timing is the median.
         progress: called with timed rounds done and in all.
 
     Raises:
@@ -66,11 +58,11 @@ def measure(job: Job, store: Store, settings: Settings, progress: Progress) -> M
     if not others:
         raise AustickerError(f"Corpus '{corpus.name}' has one fold: a benchmark needs two or more.")
     tasks, pace = laid_out.tasks(store), Pace()
-    with grid.cluster(grid.Site(address=settings.address, workers=settings.workers)):
+    with grid.cluster(site):
         runner = _Runner(job, store)
         runner.run([task for task in tasks if task.fold == first], Pace())  # imports, opens the corpus, warms up
         runner.run([task for task in tasks if task.fold != first], pace)
-        rounds = _rounds(runner, laid_out, pace, settings.repeats, progress)
+        rounds = _rounds(runner, laid_out, pace, repeats, progress)
     bytes_per_row, commits_per_s = _commits(store, laid_out)
     return Measured(
         job=job.name,

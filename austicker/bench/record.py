@@ -12,6 +12,7 @@ import pydantic
 
 from austicker.grid import Load, Pace, Rate
 from austicker.plan import Plan, Task
+from austicker.progress import duration
 from austicker.types import AustickerError
 
 
@@ -125,3 +126,14 @@ def forecast(laid_out: Plan, tasks: Iterable[Task], measured: Measured) -> Forec
 
 def _kind(task: Task) -> str:
     return " ".join(part for part in (task.stage, task.model, task.corpus) if part)
+
+
+def in_words(found: Forecast) -> dict[str, str]:
+    """Returns a forecast for people."""
+    unknown = f"unknown: no measurement of {', '.join(found.unknown)}"
+    return {
+        "foretold time": unknown if found.seconds is None else duration(found.seconds),
+        "foretold GPU hours": unknown if found.gpu_hours is None else f"{found.gpu_hours:.2g}",
+        "foretold rows": f"{found.rows:,}",
+        "foretold bytes": f"{found.bytes:,}",
+    }

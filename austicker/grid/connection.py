@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +13,9 @@ from typing import Any
 
 from austicker.grid import knock
 from austicker.grid.access import Trust, admit, own_token, use_token_of_this_machine
+from austicker.grid.flights import Demand
 
-_ENVIRONMENT = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
-}
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +26,13 @@ class Site:
         address: "auto", host:port, or None for a private one on this machine.
         workers: cores of the private cluster; all by default.
         trust: why a cluster beyond this machine may be talked to.
+        demand: what one task takes of it.
     """
 
     address: str | None = None
     workers: int | None = None
     trust: Trust = "token"
+    demand: Demand = Demand()
 
 
 def check(site: Site) -> None:
@@ -71,20 +75,23 @@ def cluster(site: Site) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if site.address is None:
         options: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": 256 * 1024**2}
-        with own_token(), _connected(options | ({"num_cpus": site.workers} if site.workers else {})):
+        with own_token(), _connected(options | ({"num_cpus": site.workers} if site.workers else {}), site.demand):
             yield
     else:
-        with _connected({"address": _checked(site.address, site.trust)}):
+        with _connected({"address": _checked(site.address, site.trust)}, site.demand):
             yield
 
 
 @contextmanager
-def _connected(options: dict[str, Any]) -> Iterator[None]:
+def _connected(options: dict[str, Any], demand: Demand) -> Iterator[None]:
     import ray
 
-    options = options | {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": _ENVIRONMENT}}
+    threads = {"env_vars": dict.fromkeys(_THREADS, str(demand.cpus))}
+    on_termination = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(**options)
+        ray.init(**options, log_to_driver=False, logging_level=logging.ERROR, runtime_env=threads)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_termination)  # Ray puts a handler of its own there
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise knock.no_cluster(options["address"], str(error)) from error
     try:

@@ -54,7 +54,7 @@ class Store:
         self._try("read", "", self._backend.reach, patience)
 
     def names(self) -> list[str]:
-        """Returns what lies directly in the store."""
+        """Returns what lies directly in the store; unfinished writes are none."""
         return self._try("read", "", self._backend.names)
 
     def has(self, key: str) -> bool:

@@ -80,11 +80,11 @@ class Bucket:
         self.names()
 
     def names(self) -> list[str]:
-        """Returns the first names of all keys."""
+        """Returns the first names of all keys, drafts left out."""
         from pyarrow.fs import FileSelector
 
         found = self._files.get_file_info(FileSelector(self._where.path, allow_not_found=True))
-        return sorted(info.base_name for info in found)
+        return sorted(info.base_name for info in found if not info.base_name.startswith("."))
 
     def read(self, key: str) -> bytes:
         """Returns the content of an object."""

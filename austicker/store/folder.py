@@ -47,9 +47,9 @@ class Folder:
             raise AustickerError(f"The store '{self._root}' is a file: name a folder.")
 
     def names(self) -> list[str]:
-        """Returns what lies directly in the folder, files and folders; nothing where there is no folder."""
+        """Returns what lies directly in the folder, files and folders, drafts left out; nothing where there is none."""
         try:
-            return sorted(path.name for path in self._root.iterdir())
+            return sorted(path.name for path in self._root.iterdir() if not path.name.startswith("."))
         except FileNotFoundError:
             return []
 
