@@ -9,6 +9,7 @@ STAMP := .venv/installed-$(TORCH)
 help:
 	@echo "make demo   install, then run the embedded job: tables, figures and runs/demo/report/index.html"
 	@echo "make test   install, then run all tests"
+	@echo "make faults install, then the fault tests with 200 crash points"
 	@echo "make bench  install, then what batching the grid gains"
 	@echo "make check  install, then linters and types"
 
@@ -20,6 +21,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	sh tools/install-prometheus
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Two hundred crash points instead of the fifty of `make test`; AUSTICKER_CRASH_SEED draws others.
+faults: $(STAMP)
+	AUSTICKER_CRASH_POINTS=200 $(BIN)/python -m pytest tests/test_faults.py
 
 bench: $(STAMP)
 	$(BIN)/python tests/benchmark_grid.py

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,8 +11,10 @@ from typing import Any
 
 from austicker import corpora, grid, plan, stages
 from austicker.corpora.published import publish
+from austicker.job import Job
 from austicker.progress import Progress, Snapshot, State
 from austicker.store import Store, layout
+from austicker.types import Corpus
 
 PROGRESS_S = 10.0
 """How often a run writes to the store where it stands."""
@@ -69,16 +71,14 @@ class Course(grid.Listener):
         except KeyboardInterrupt:
             self._keep("interrupted")
             raise
+        self._watch.moved(self._progress.snapshot("finished"))
         self._keep("finished")
 
     def _outcomes(self, site: grid.Site) -> Iterator[grid.Outcome]:
-        work = partial(stages.execute, store_root=self._store.address, job_record=self._job.record())
+        work = work_of(self._job, self._corpora, self._store, site)
         if site.address is None and site.workers == 0:
             yield from grid.map_local(work, self._tasks, self)
             return
-        if site.address is not None:
-            # Workers on other machines take a corpus from the store, once for each node, and need no folder of it.
-            work = partial(work, published=publish(self._corpora, self._store))
         with grid.cluster(site):
             self._meters = grid.Meters(self._job.name)
             yield from grid.map_ray(work, self._tasks, site.demand, listener=self)
@@ -103,6 +103,16 @@ class Course(grid.Listener):
     def _keep(self, state: State) -> None:
         self._kept = time.monotonic()
         self._store.write_json(layout.PROGRESS, asdict(self._progress.snapshot(state)))
+
+
+def work_of(job: Job, opened: Iterable[Corpus], store: Store, site: grid.Site) -> grid.Work:
+    """Returns what a worker does with a task of a job, whose corpora are published where the worker may be far."""
+    # Workers on other machines take a corpus from the store, once for each node, and need no folder of it.
+    published = publish(opened, store) if site.address is not None else None
+    device = "cpu" if site.demand.gpus == 0 else None
+    return partial(
+        stages.execute, store_root=store.address, job_record=job.record(), published=published, device=device
+    )
 
 
 def failure_record(outcome: grid.Outcome) -> dict[str, Any]:

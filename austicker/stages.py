@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -27,12 +29,18 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = {"cpu": 6 * 2**20, "cuda": 512 * 2**20}
 """Pixels composited and shown at once: what stays in a core's cache, or fills a card (`make bench`)."""
+GPU_SHARES = 16
+"""A batch takes this part of a GPU's free memory at most: activations and other tasks need the rest."""
 BUDGET = 1_000_000
 """Queries that one trial may ask; the searches of the literature stay below it."""
 
 
 def execute(
-    task: Task, store_root: str, job_record: Mapping[str, Any], published: Mapping[str, str] | None = None
+    task: Task,
+    store_root: str,
+    job_record: Mapping[str, Any],
+    published: Mapping[str, str] | None = None,
+    device: str | None = None,
 ) -> Tally:
     """Does one task and counts what it did.
 
@@ -44,6 +52,7 @@ def execute(
         store_root: address of the store.
         job_record: the canonical job.
         published: fingerprints of the corpora that are to be had from the store, by name; others are opened here.
+        device: "cpu", or None for the GPU where there is one.
     """
     import torch
 
@@ -57,7 +66,7 @@ def execute(
     if task.stage == "discover":
         _graph(task, store, job, corpus, fold)
         return Tally()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if task.stage == "train":
         _trained(task, store, job, corpus, fold, device)
         return Tally()
@@ -119,7 +128,8 @@ def _graph(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold) -> Re
         return read_graph(store, task.graph)
     except Unreadable:
         graph = causal.discover_fold(corpus, fold.train, job.discovery, seed=identity.seed_of(task.graph))
-        store.write_json(layout.graph(task.graph), asdict(graph))
+        record = asdict(graph)
+        store.write_json(layout.graph(task.graph), record | {"sha256": _checksum(record)})
         return graph
 
 
@@ -131,6 +141,8 @@ def read_graph(store: Store, graph: str) -> RegionGraph:
     """
     key = layout.graph(graph)
     record: dict[str, Any] = store.read_json(key)
+    if record.pop("sha256", None) not in (None, _checksum(record)):
+        raise store.unreadable(key, "it does not match its checksum")
     try:
         for name in ("directed", "undirected", "bidirected"):
             record[name] = tuple((a, b) for a, b in record[name])
@@ -139,6 +151,10 @@ def read_graph(store: Store, graph: str) -> RegionGraph:
         return RegionGraph(**record)
     except (KeyError, TypeError, ValueError) as error:
         raise store.unreadable(key, "it holds no graph") from error
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def read_graphs(store: Store, job_record: Mapping[str, Any]) -> dict[tuple[str, str], RegionGraph]:
@@ -196,12 +212,18 @@ def _tally(rows: int, queries: int, fold: Fold) -> Tally:
 
 
 def batch_size(frames: Tensor) -> int:
-    """Returns how many clips are shown to a recogniser at once.
+    """Returns how many clips are shown to a recogniser at once; a batch that does not fit all the same is halved.
 
     Args:
         frames: (clip, frame, c, h, w) float32, all clips of a shard.
     """
-    return max(1, BATCH_BYTES[frames.device.type] // (frames[0].numel() * frames.element_size()))
+    room = BATCH_BYTES[frames.device.type]
+    if frames.device.type == "cuda":
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(frames.device)
+        room = min(room, free // GPU_SHARES)
+    return max(1, room // (frames[0].numel() * frames.element_size()))
 
 
 class ShardData:

@@ -41,6 +41,7 @@ def submit(job: Job, store: Store, watch: Watch, site: grid.Site, *, amend: bool
     tasks = laid_out.tasks(store)
     changed = claim.claim(store, laid_out, busy=bool(tasks), amend=amend)
     store.clear_failures()
+    store.sweep()
     watch.started(laid_out, tasks)
     failures = Course(store, watch, laid_out, tasks).run(site) if tasks else ()
     return Summary(

@@ -15,6 +15,8 @@ import urllib.request
 from pathlib import Path
 
 BUCKET = "evaluation"
+_GUARD = '("$@"; kill -9 $$) & read -r _; kill -9 0'
+"""Runs a command in its process group until it ends or standard input is closed, as when the tests are killed."""
 _GRPC = ("master", "volume", "filer", "s3")
 
 
@@ -81,7 +83,14 @@ class ObjectServer:
         ]
         command += ["-master.volumeSizeLimitMB=64", "-volume.preStopSeconds=0", "-volume.minFreeSpace=0"]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
+            self._process = subprocess.Popen(
+                ["sh", "-c", _GUARD, "sh", *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
         self._wait()
 
     def _port_options(self, name: str) -> tuple[str, str]:
@@ -102,22 +111,26 @@ class ObjectServer:
         raise AssertionError("the object store did not start")
 
     def make_bucket(self, name: str = BUCKET) -> None:
-        """Makes a bucket, if it is not there."""
+        """Makes a bucket, if it is not there, and makes sure that it takes objects."""
         from pyarrow.fs import S3FileSystem
 
-        S3FileSystem(
+        files = S3FileSystem(
             access_key=self.key,
             secret_key=self.secret,
             endpoint_override=self.endpoint,
             scheme="http",
             allow_bucket_creation=True,
-        ).create_dir(name)
+        )
+        files.create_dir(name)
+        # The gateway answers before it has a volume to write to.
+        with files.open_output_stream(f"{name}/.ready") as stream:
+            stream.write(b"ready")
 
     def stop(self) -> None:
         """Kills the server, as a power cut would."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            self._process.communicate()
             self._process = None
 
     def close(self) -> None:

@@ -238,7 +238,7 @@ def test_a_run_ends_well_without_mlflow_and_shows_progress_on_a_terminal(mini, t
     assert process.returncode == 0
     assert out.startswith("2 of 2 cells done, 3 tasks run, 0 failed\n")
     shown = seen.decode()
-    assert "3/3" in shown
+    assert "2/2" in shown
     assert "verdicts" in shown
     assert f"MLflow at '{NO_SERVER}' did not take the results" in shown
     assert "the report is whole" in shown
@@ -301,8 +301,8 @@ def test_usage_errors_are_status_2_without_a_traceback(cli_here, mini):
 
 def test_a_store_of_another_job_is_refused_and_stays(cli_here, mini, copy):
     before = everything(copy)
-    for change, word in (("discovery.alpha=0.01", "discovery"), ('name="maxi"', "name")):
-        one_sentence(cli_here("submit", mini, "--store", copy, "--set", change), "another job", word)
+    for change, words in (("discovery.alpha=0.01", ("discovery.alpha", "--amend")), ('name="maxi"', ("'maxi'",))):
+        one_sentence(cli_here("submit", mini, "--store", copy, "--set", change), *words)
     assert everything(copy) == before
 
 

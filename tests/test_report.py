@@ -168,7 +168,9 @@ def test_an_unfinished_run_still_has_a_page(tmp_path: Path) -> None:
 def test_figures_are_the_same_bytes_twice(folder: Path, tmp_path: Path) -> None:
     write_report(run(), context(), Store(tmp_path))
     for name in sorted(path.name for path in folder.iterdir()):
-        first, second = (hashlib.sha256((base / name).read_bytes()).hexdigest() for base in (folder, tmp_path / "report"))
+        first, second = (
+            hashlib.sha256((base / name).read_bytes()).hexdigest() for base in (folder, tmp_path / "report")
+        )
         assert first == second, name
     assert "<dc:date>" not in (folder / "causal_graph.svg").read_text()
 

@@ -7,12 +7,12 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import islice
 
-from austicker import claim, grid, placements, plan, results, stages
+from austicker import claim, grid, placements, plan, results
 from austicker.bench.record import Measured, Point
 from austicker.corpora import Progress
+from austicker.course import work_of
 from austicker.grid import Demand, Flow, Outcome, Pace
 from austicker.job import Job
 from austicker.plan import Plan, Task
@@ -59,7 +59,7 @@ def measure(job: Job, store: Store, site: grid.Site, repeats: int, progress: Pro
         raise AustickerError(f"Corpus '{corpus.name}' has one fold: a benchmark needs two or more.")
     tasks, pace = laid_out.tasks(store), Pace()
     with grid.cluster(site):
-        runner = _Runner(job, store)
+        runner = _Runner(laid_out, store, site)
         runner.run([task for task in tasks if task.fold == first], Pace())  # imports, opens the corpus, warms up
         runner.run([task for task in tasks if task.fold != first], pace)
         rounds = _rounds(runner, laid_out, pace, repeats, progress)
@@ -97,9 +97,9 @@ class _Size(grid.Listener):
 class _Runner:
     """A job's stages on the connected cluster, or here."""
 
-    def __init__(self, job: Job, store: Store) -> None:
-        self.job, self.store, self.size = job, store, _Size()
-        self.work = partial(stages.execute, store_root=store.address, job_record=job.record())
+    def __init__(self, laid_out: Plan, store: Store, site: grid.Site) -> None:
+        self.job, self.store, self.site, self.size = laid_out.job, store, site, _Size()
+        self.work = work_of(laid_out.job, laid_out.corpora.values(), store, site)
 
     def run(self, tasks: Sequence[Task], pace: Pace, at_once: int | None = None) -> list[Outcome]:
         """Does tasks on the grid, on all workers or so many."""
@@ -152,7 +152,8 @@ def _shards(runner: _Runner, laid_out: Plan, pace: Pace, number: int) -> tuple[_
     draws = math.ceil(size * number / len(attack.stickers))
     attack = replace(attack, random_draws=draws, placements=placements.expand(["random"], draws))
     drawn = replace(job, models=job.models[:1], attacks=(attack,))
-    wide = next(one for one in plan.expand(drawn).shards if one.fold == shard.fold)
+    drawn_out = plan.expand(drawn)
+    wide = next(one for one in drawn_out.shards if one.fold == shard.fold)
     whole = Task(
         id="",
         stage="attack",
@@ -166,7 +167,7 @@ def _shards(runner: _Runner, laid_out: Plan, pace: Pace, number: int) -> tuple[_
     )
     slices = (wide.cells[start : start + size] for start in range(0, size * number, size))
     named = (replace(whole, id=f"attack-{results.part_name(one.id for one in cells)}", cells=cells) for cells in slices)
-    return _Runner(drawn, runner.store), named
+    return _Runner(drawn_out, runner.store, runner.site), named
 
 
 def _whole(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -67,6 +67,14 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     raise _Terminated
 
 
+def _by_termination(ended: SystemExit) -> bool:
+    """Tells whether SIGTERM was at the beginning of an exit; Typer raises exceptions of its own in between."""
+    error: BaseException | None = ended
+    while error is not None and not isinstance(error, _Terminated):
+        error = error.__context__
+    return error is not None
+
+
 def main() -> None:
     """Runs the command line; a user's mistake becomes one sentence and exit status 2."""
     signal.signal(signal.SIGTERM, _terminated)
@@ -80,4 +88,4 @@ def main() -> None:
             raise
         # Typer makes this of Ctrl-C, and says nothing.
         sys.stderr.write("Interrupted: what was finished is kept; run the same command again to go on.\n")
-        sys.exit(TERMINATED if isinstance(ended.__context__, _Terminated) else INTERRUPTED)
+        sys.exit(TERMINATED if _by_termination(ended) else INTERRUPTED)

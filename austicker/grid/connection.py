@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -95,6 +95,23 @@ def _connected(options: dict[str, Any], demand: Demand) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise knock.no_cluster(options["address"], str(error)) from error
     try:
-        yield
+        with _notices_logged():
+            yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _notices_logged() -> Iterator[None]:
+    """Sends to the log what nodes say of dead workers, which Ray prints to stdout, amid the JSON for programs."""
+    from ray._private import worker
+
+    def log(notice: Mapping[str, Any], **_: object) -> None:
+        logging.getLogger(__name__).info("%s", "\n".join(notice["lines"]))
+
+    printed = worker.print_to_stdstream
+    worker.print_to_stdstream = log  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = printed

@@ -92,6 +92,14 @@ class Store:
         """
         return self._try("written", key, lambda: self._backend.create(key, content))
 
+    def sweep(self) -> None:
+        """Removes what writers left unfinished that were killed a day ago or earlier.
+
+        Raises:
+            AustickerError: the store does not let it go.
+        """
+        self._try("removed", "", self._backend.sweep)
+
     def remove(self, key: str) -> None:
         """Removes what lies at a key, if anything does.
 

@@ -122,6 +122,9 @@ class Bucket:
         found = self._files.get_file_info(selector)
         return sorted(info.path[start:] for info in found if info.is_file and not info.base_name.startswith("."))
 
+    def sweep(self) -> None:
+        """Does nothing: only an object above `ONE_PUT_BYTES` has a draft, and a bucket can be told to expire those."""
+
     def remove(self, key: str) -> None:
         """Removes an object, if there is one."""
         if self.has(key):

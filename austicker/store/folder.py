@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +23,9 @@ _PASSING = {
     if (number := getattr(errno, name, None)) is not None
 }
 """What a file server that is away for a while answers."""
+STALE_S = 86400.0
+"""No writer takes so long over one file: what is older belongs to a dead one."""
+_DRAFT = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTSUP}
 
@@ -93,6 +98,14 @@ class Folder:
             for name in files:
                 if not name.startswith("."):
                     yield (Path(folder) / name).relative_to(self._root).as_posix()
+
+    def sweep(self) -> None:
+        """Removes the drafts of writers that were killed more than `STALE_S` ago."""
+        for folder, _, files in os.walk(self._root):
+            for path in (Path(folder) / name for name in files if _DRAFT.fullmatch(name)):
+                with suppress(FileNotFoundError):
+                    if time.time() - path.stat().st_mtime > STALE_S:
+                        path.unlink()
 
     def remove(self, key: str) -> None:
         """Removes a file, if there is one."""
