@@ -14,7 +14,7 @@ from austicker.attacks.oracle import Oracle
 from austicker.attacks.sticker import attack
 from austicker.attacks.trials import Trials
 from austicker.models import MODELS
-from austicker.stages import batch_size
+from austicker.shard import batch_size
 from austicker.training import Trained, scores
 
 CLIPS, PLACES, SIZE = 6, 26, (112, 128)

@@ -45,6 +45,7 @@ ROOMS = [
     "identity",  # hashes records of the rooms above
     "job",
     "parcel",  # a job packed for another machine
+    "shard",  # one fold's clips before one recogniser
     "plan",
     "stages",  # the pure stages, of which grid knows only that they are functions of a task
     "grid",
