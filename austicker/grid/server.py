@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 import requests
+import tenacity
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from austicker.grid import access, knock
@@ -26,6 +27,8 @@ PATIENCE_S = 60.0
 """How long a server may be away before a job is followed no longer."""
 SILENCE_S = 60.0
 """How long a log may be silent before the connection is made anew, in case it is dead."""
+AGENT_S = 30.0
+"""What a head that has just been started is given until it can take jobs."""
 STOP_GRACE_S = 15
 """How long a stopped job may put its things in order; Ray's own 3 s are short of what a run takes."""
 STOPPED = 143
@@ -125,8 +128,16 @@ class JobServer:
             "excludes": ["__pycache__"],
             "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_GRACE_S)},
         }
+        # A head that has just been started answers before its agent, which starts jobs, is there.
+        soon = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_message(match="(?s).*No available agent"),
+            stop=tenacity.stop_after_delay(AGENT_S),
+            wait=tenacity.wait_fixed(1),
+            reraise=True,
+        )
         with self._plainly():
-            self._client.submit_job(
+            soon(
+                self._client.submit_job,
                 entrypoint=parcel.command,
                 submission_id=parcel.id,
                 runtime_env=environment,
