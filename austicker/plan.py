@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,11 @@ from austicker.store import Store, layout
 from austicker.types import Cell, Corpus, Fold, ModelSettings, Sticker
 
 Stage = Literal["train", "discover", "attack"]
+
+TASK_ROWS = 100_000
+"""Verdicts of one task at most: a run that cuts a task to its pace names what is left of it anew at each cut."""
+_CELL_FIELDS = tuple(item.name for item in fields(Cell))
+_values = attrgetter(*_CELL_FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,17 @@ class Task:
     def title(self) -> str:
         """Returns a short name for progress and failures."""
         return " ".join(part for part in (self.stage, self.model, self.corpus, self.fold) if part)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Packs the cells in columns: one by one they are most of what a task costs a run with many workers."""
+        columns = tuple(zip(*map(_values, self.cells), strict=True))
+        rest = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "cells"}
+        return _unpacked, (rest, columns)
+
+
+def _unpacked(rest: dict[str, Any], columns: tuple[tuple[Any, ...], ...]) -> Task:
+    cells = (Cell(**dict(zip(_CELL_FIELDS, values, strict=True))) for values in zip(*columns, strict=True))
+    return Task(**rest, cells=tuple(cells))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +127,14 @@ class Plan:
         tasks: dict[str, Task] = {}
         for shard in self.shards:
             missing = tuple(cell for cell in shard.cells if cell.id not in done)
-            if missing:
-                for task in self._shard_tasks(shard, missing, there):
+            size = max(1, TASK_ROWS // max(1, len(shard.fold.test)))
+            for start in range(0, len(missing), size):
+                for task in self._shard_tasks(shard, missing[start : start + size], there):
                     tasks[task.id] = task
         return tuple(tasks.values())
 
     def _shard_tasks(self, shard: Shard, missing: tuple[Cell, ...], there: frozenset[str]) -> Iterator[Task]:
-        """Yields the attack on one shard after whatever it needs and is not there; `there` are keys of the store."""
+        """Yields an attack with one model after whatever it needs and is not there; `there` are keys of the store."""
         needs = []
         attack = Task(
             id=f"attack-{results.part_name(cell.id for cell in missing)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from planted_corpus import attack, corpus, job, laid_out
 from austicker import models, plan, results
 from austicker.job import CorpusChoice
 from austicker.store import Store, layout
-from austicker.types import AustickerError
+from austicker.types import AustickerError, Cell
 
 FACES = corpus()  # three folds with 3, 2 and 2 test clips
 TWO_MODELS = (models.settings("stcnn", width=0.25), models.settings("mmnet", width=0.25))
@@ -101,6 +102,31 @@ def test_a_task_needs_only_tasks_that_stand_before_it(tmp_path):
     for task in grid(models=TWO_MODELS, seeds=(0, 1)).tasks(Store(tmp_path)):
         assert seen.issuperset(task.needs)
         seen.add(task.id)
+
+
+@pytest.mark.parametrize(("rows", "cells"), [(6, [2, 2, 2, 3, 3, 3, 3]), (1, [1] * 18), (18, [6, 6, 6])])
+def test_a_large_shard_is_several_tasks_that_need_the_same(tmp_path, monkeypatch, rows, cells):
+    """Folds of 3, 2 and 2 test clips with 6 cells each: a task is as large as it may be, and one cell at least."""
+    monkeypatch.setattr(plan, "TASK_ROWS", rows)
+    found = grid()
+    tasks = found.tasks(Store(tmp_path))
+    attacks = [task for task in tasks if task.stage == "attack"]
+    assert [len(task.cells) for task in attacks] == cells
+    assert [cell for task in attacks for cell in task.cells] == [cell for shard in found.shards for cell in shard.cells]
+    assert stages(tasks) == {"train": 3, "discover": 3, "attack": len(cells)}
+    assert len({task.needs for task in attacks}) == 3
+    for task in tasks:
+        finish(Store(tmp_path), task)
+    assert found.tasks(Store(tmp_path)) == ()
+
+
+def test_a_task_is_the_same_at_a_worker_and_its_cells_are_sent_in_columns(tmp_path):
+    tasks = grid(attacks=(attack(placements=tuple(f"random/{draw}" for draw in range(1, 101))),)).tasks(Store(tmp_path))
+    assert {task.stage for task in tasks} == {"train", "discover", "attack"}
+    assert pickle.loads(pickle.dumps(tasks)) == tasks
+    one_by_one = {Cell.__qualname__.encode() in pickle.dumps(task.cells) for task in tasks if task.cells}
+    assert one_by_one == {True}
+    assert not any(b"Cell" in pickle.dumps(task) for task in tasks)
 
 
 def test_what_exists_is_not_done_again(tmp_path):

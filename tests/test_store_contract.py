@@ -290,6 +290,7 @@ def test_beyond_patience_is_one_sentence_and_a_write_that_failed_leaves_nothing(
             assert_one_sentence(str(refusal.value))
     finally:
         bucket.start()
+        monkeypatch.delenv("AUSTICKER_STORE_PATIENCE_S")
     assert store.read("old") == b"old"
     assert store.keys("") == ["old"]
 

@@ -59,24 +59,19 @@ def common(
     """Evaluate adversarial stickers against emotion recognisers, on a laptop or a Ray cluster."""
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM: treated as Ctrl-C but for the exit status."""
+_came: list[int] = []
+"""Signals that asked this process to end. Ray turns what a handler raises into a plain KeyboardInterrupt."""
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
-
-
-def _by_termination(ended: SystemExit) -> bool:
-    """Tells whether SIGTERM was at the beginning of an exit; Typer raises exceptions of its own in between."""
-    error: BaseException | None = ended
-    while error is not None and not isinstance(error, _Terminated):
-        error = error.__context__
-    return error is not None
+    """Treats SIGTERM as Ctrl-C but for the exit status."""
+    _came.append(number)
+    raise KeyboardInterrupt
 
 
 def main() -> None:
     """Runs the command line; a user's mistake becomes one sentence and exit status 2."""
+    _came.clear()
     signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
@@ -88,4 +83,4 @@ def main() -> None:
             raise
         # Typer makes this of Ctrl-C, and says nothing.
         sys.stderr.write("Interrupted: what was finished is kept; run the same command again to go on.\n")
-        sys.exit(TERMINATED if _by_termination(ended) else INTERRUPTED)
+        sys.exit(TERMINATED if _came else INTERRUPTED)

@@ -15,6 +15,8 @@ AHEAD = 2
 """Tasks in flight for each that can run: the next one is at a worker before the last one ends, and no more."""
 GRACE_S = 5.0
 """What tasks in flight are given to finish when a run is interrupted."""
+CLEARING_S = 1.0
+"""What cancelled tasks are given to clear away what they began to write."""
 LOOK_S = 1.0
 """How often the cluster's size and the stragglers are looked at."""
 STRAGGLES = 3.0
@@ -154,6 +156,8 @@ class Flights:
         left = ray.wait(flying, num_returns=len(flying), timeout=GRACE_S)[1] if flying else []
         for reference in left:
             ray.cancel(reference)
+        if left:  # to take their drafts away, before Ray kills them with the job
+            ray.wait(left, num_returns=len(left), timeout=CLEARING_S)
         self._flying.clear()
 
 
