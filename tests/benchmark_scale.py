@@ -249,7 +249,7 @@ def handing_out() -> None:
     for number in (10_000, 100_000):
         tasks = tasks_of(number, 1)
         queue = TaskQueue(tasks, Steady(1))
-        flows[number] = best(lambda queue=queue, number=number: [queue.flow(8000) for _ in range(number)], 1)
+        flows[number] = best(lambda queue=queue, number=number: sum(queue.flow(8000).queued for _ in range(number)), 1)
         taken[number] = best(lambda queue=queue: emptied(queue), 1)
         outcomes = [grid.Outcome(task=task, tally=Tally(rows=6), seconds=SHARD_S) for task in tasks]
         progress = Progress(0, number)
@@ -436,8 +436,6 @@ class Simulation:
         """Starts what was handed out on slots that are free."""
         while self.sent and self.free:
             node = self.free.pop()
-            if node < 0:
-                continue
             self.sent -= 1
             self.number += 1
             self.running[node][self.number] = when

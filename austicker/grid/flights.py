@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from austicker.grid.outcome import Outcome, Work, attempt
@@ -118,8 +118,8 @@ class Flights:
         for twin in flight.references:
             del self._flying[twin]
             ray.cancel(twin)
-        for outcome in outcomes:
-            yield from self._queue.settle(outcome)
+        for task, outcome in zip(flight.bundle, outcomes, strict=True):
+            yield from self._queue.settle(replace(outcome, task=task))
 
     def _look(self) -> None:
         """Sees how large the cluster is now, and gives stragglers to idle workers."""
@@ -162,4 +162,6 @@ class Flights:
 
 
 def _attempt_all(work: Work, bundle: Bundle, threads: int) -> list[Outcome]:
-    return [attempt(work, task, threads) for task in bundle]
+    # Without the cells, which the driver has: to unpack them again would be most of its work.
+    outcomes = (attempt(work, task, threads) for task in bundle)
+    return [replace(outcome, task=replace(outcome.task, cells=())) for outcome in outcomes]
