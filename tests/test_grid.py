@@ -483,7 +483,9 @@ class TestCluster:
         far = grid.map_ray
         with pytest.MonkeyPatch.context() as patch:
             if workers == 2:
-                patch.setattr(grid, "map_ray", lambda work, tasks, *on, **more: far(work, tuple(reversed(tasks)), *on, **more))
+                patch.setattr(
+                    grid, "map_ray", lambda work, tasks, *on, **more: far(work, tuple(reversed(tasks)), *on, **more)
+                )
             summary, log = submit(tiny, tmp_path / "store", workers=workers)
         assert not summary.failures
         assert (summary.cells_done, summary.tasks_run) == (32, 10)
