@@ -93,9 +93,7 @@ def _trained(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, dev
     from austicker.models import MODELS
 
     try:
-        there = weights.load(store, task.weights, device=device)
-        weights.complete(store, task.weights)
-        return there
+        return _held(store.address, task.weights, device)
     except Unreadable:
         pass
     settings = _settings(task, job)
@@ -107,6 +105,17 @@ def _trained(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, dev
         trained = training.train(recogniser, corpus, fold.train, seed=seed, device=device)
     weights.save(trained, store, task.weights)
     return weights.load(store, task.weights, device=device)  # which another attempt may have written first
+
+
+@lru_cache(maxsize=2)
+def _held(store_root: str, identity: str, device: str) -> Trained:
+    """Returns a trained recogniser from the store, once for the shards of it that this worker does in a row."""
+    from austicker import weights
+
+    store = Store(store_root)
+    there = weights.load(store, identity, device=device)
+    weights.complete(store, identity)
+    return there
 
 
 def _graph(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold) -> RegionGraph:
