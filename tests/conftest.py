@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 from object_store import ObjectServer
 
+import austicker
 from austicker import cli, corpora
 from austicker.corpora import packed
 from austicker.store.bucket import _connected
@@ -132,6 +133,6 @@ def no_token(monkeypatch):
 def far_job(tmp_path_factory, orl_motion) -> Path:
     """A job with a sticker of the user's own, whose name a shell would not leave alone."""
     folder = tmp_path_factory.mktemp("far")
-    shutil.copyfile(Path(cli.__file__).parent / "data" / "sticker-heart.png", folder / "it's mine.png")
+    shutil.copyfile(Path(austicker.__file__).parent / "data" / "sticker-heart.png", folder / "it's mine.png")
     (folder / "far.toml").write_text(FAR_JOB)
     return folder / "far.toml"

@@ -25,6 +25,9 @@ from conftest import NO_SERVER, command, one_sentence
 from austicker.grid import knock, server
 from austicker.types import AustickerError
 
+# Ray's own client, of the aiohttp that it brings.
+pytestmark = pytest.mark.filterwarnings("ignore:ssl=None is deprecated:DeprecationWarning")
+
 CELLS = 2
 NO_TOKEN = {"RAY_AUTH_MODE": None, "RAY_AUTH_TOKEN": None, "RAY_AUTH_TOKEN_PATH": None, "RAY_ADDRESS": None}
 
