@@ -12,15 +12,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from austicker import __version__, identity, stages, stickers
+from austicker import __version__, identity, stages
 from austicker.job import Job
 from austicker.plan import Plan
 from austicker.store import Store, layout
 from austicker.types import AustickerError
 
 
-def refuse_another(store: Store, job: Job) -> None:
-    """Makes the first contact with a store and refuses one that is not this job's.
+def own_record(store: Store, job: Job) -> dict[str, Any]:
+    """Makes the first contact with a store and returns what it holds of this job: nothing, or its record.
 
     Raises:
         AustickerError: the store does not answer, holds something else, or another job.
@@ -31,23 +31,31 @@ def refuse_another(store: Store, job: Job) -> None:
         # What a store holds is named by its inputs, so one that lost its job.json can be taken up again.
         if any(name not in layout.PARTS for name in names):
             raise AustickerError(f"'{store}' is not empty and holds no job: name a new place with --store.")
-        return
-    there = stages.read_job(store)["job"]["name"]
+        return {}
+    record = stages.read_job(store)
+    there = record["job"]["name"]
     if there != job.name:
         raise AustickerError(f"The store '{store}' is that of job '{there}', not of '{job.name}': use another --store.")
+    return record
 
 
-def claim(store: Store, laid_out: Plan, *, busy: bool, amend: bool) -> bool:
+def claim(store: Store, laid_out: Plan, there: Mapping[str, Any], *, busy: bool, amend: bool) -> bool:
     """Writes the job's record where it is new or something is to be run, and tells whether the job is another now.
 
     A job may grow in its store: what is added is run, what is dropped is no longer reported. A changed setting that
     gives old cells a new identity is refused, unless `amend` says to go on under it.
 
+    Args:
+        store: where the record goes.
+        laid_out: the job as it is now.
+        there: its `own_record` as it was.
+        busy: something is to be run.
+        amend: changed settings are accepted.
+
     Raises:
         AustickerError: such a setting changed.
     """
     record = json.loads(json.dumps(describe(laid_out)))
-    there = stages.read_job(store) if store.has(layout.JOB) else {}
     if there and not amend:
         changed = [_words(*found) for found in _differences(there["inputs"], record["inputs"])]
         if changed:
@@ -103,7 +111,6 @@ def describe(laid_out: Plan) -> dict[str, Any]:
 def _inputs(laid_out: Plan) -> dict[str, Any]:
     """Returns every input of the cells under the names that verdicts give them, to see what changed under a name."""
     job = laid_out.job
-    art = {sticker.name: sticker.digest for attack in job.attacks for sticker in map(stickers.load, attack.stickers)}
     return {
         "identity version": identity.IDENTITY_VERSION,
         "protocol": job.protocol,
@@ -111,7 +118,7 @@ def _inputs(laid_out: Plan) -> dict[str, Any]:
         "models": {model.label: asdict(model) for model in job.models},
         "discovery": asdict(job.discovery),
         "attacks": {one.label: {"name": one.name, "side": one.side, "variant": one.variant} for one in job.attacks},
-        "stickers": art,
+        "stickers": {sticker.name: sticker.digest for sticker in laid_out.art.values()},
     }
 
 

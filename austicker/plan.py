@@ -56,6 +56,10 @@ class Task:
         """Returns a short name for progress and failures."""
         return " ".join(part for part in (self.stage, self.model, self.corpus, self.fold) if part)
 
+    def with_cells(self, cells: tuple[Cell, ...]) -> Task:
+        """Returns the attack on these cells alone, named after them."""
+        return replace(self, id=f"attack-{results.part_name(cell.id for cell in cells)}", cells=cells)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Packs the cells in columns: one by one they are most of what a task costs a run with many workers."""
         columns = tuple(zip(*map(_values, self.cells), strict=True))
@@ -89,13 +93,29 @@ class Shard:
     graph: str
     cells: tuple[Cell, ...]
 
+    def attack(self, cells: tuple[Cell, ...]) -> Task:
+        """Returns the attack with this model on some of its cells."""
+        whole = Task(
+            id="",
+            stage="attack",
+            corpus=self.corpus,
+            fold=self.fold.name,
+            model=self.settings.label,
+            seed=self.seed,
+            weights=self.weights,
+            graph=self.graph,
+            clips=len(self.fold.test),
+        )
+        return whole.with_cells(cells)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The whole grid of a job over opened corpora."""
+    """The whole grid of a job over opened corpora; `art` holds its stickers by the names that it gives them."""
 
     job: Job
     corpora: Mapping[str, Corpus] = field(repr=False)
+    art: Mapping[str, Sticker] = field(repr=False)
     folds: Mapping[str, tuple[Fold, ...]]
     shards: tuple[Shard, ...] = field(repr=False)
 
@@ -136,18 +156,7 @@ class Plan:
     def _shard_tasks(self, shard: Shard, missing: tuple[Cell, ...], there: frozenset[str]) -> Iterator[Task]:
         """Yields an attack with one model after whatever it needs and is not there; `there` are keys of the store."""
         needs = []
-        attack = Task(
-            id=f"attack-{results.part_name(cell.id for cell in missing)}",
-            stage="attack",
-            corpus=shard.corpus,
-            fold=shard.fold.name,
-            model=shard.settings.label,
-            seed=shard.seed,
-            weights=shard.weights,
-            graph=shard.graph,
-            cells=missing,
-            clips=len(shard.fold.test),
-        )
+        attack = shard.attack(missing)
         if layout.weights(shard.weights) not in there:
             needs.append(f"train-{shard.weights}")
             yield replace(attack, id=needs[-1], stage="train", graph="", cells=())
@@ -181,7 +190,7 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
             for seed in job.seeds
         ]
         shards += [replace(shard, cells=_cells(job, corpus, shard, art)) for shard in bare]
-    return Plan(job=job, corpora=opened, folds=divided, shards=tuple(shards))
+    return Plan(job=job, corpora=opened, art=art, folds=divided, shards=tuple(shards))
 
 
 def _shard(job: Job, corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> Shard:

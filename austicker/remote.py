@@ -17,7 +17,7 @@ from typing import Any
 
 import austicker
 from austicker import parcel
-from austicker.grid import Trust
+from austicker.grid import Trust, knock
 from austicker.grid.server import STOPPED, JobServer, Parcel, RemoteJob
 from austicker.job import Job
 from austicker.progress import duration
@@ -29,11 +29,6 @@ LOCAL = "http://127.0.0.1:8265"
 INSECURE = "--insecure-cluster"
 
 
-def is_job_server(address: str | None) -> bool:
-    """Tells whether an address is a job server's, not a cluster's own."""
-    return bool(address) and re.match("https?://", address or "", re.IGNORECASE) is not None
-
-
 def connect(address: str | None, trust: Trust) -> JobServer:
     """Returns the job server at an address, by default that of the environment or of this machine.
 
@@ -41,7 +36,7 @@ def connect(address: str | None, trust: Trust) -> JobServer:
         AustickerError: there is none, or it may not be talked to.
     """
     named = (address, os.environ.get("RAY_API_SERVER_ADDRESS"), os.environ.get("RAY_ADDRESS"))
-    server = JobServer(address or next(filter(is_job_server, named), None) or LOCAL, trust)
+    server = JobServer(address or next(filter(knock.is_job_server, named), None) or LOCAL, trust)
     if server.shows_token:
         sys.stderr.write(
             f"The token crosses the network to '{server.address}' unencrypted: better use an SSH tunnel, or https.\n"

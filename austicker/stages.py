@@ -104,7 +104,7 @@ def _trained(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, dev
     else:
         trained = training.train(recogniser, corpus, fold.train, seed=seed, device=device)
     weights.save(trained, store, task.weights)
-    return weights.load(store, task.weights, device=device)  # which another attempt may have written first
+    return _held(store.address, task.weights, device)  # which another attempt may have written first
 
 
 @lru_cache(maxsize=2)

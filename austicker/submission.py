@@ -36,17 +36,19 @@ def submit(job: Job, store: Store, watch: Watch, site: grid.Site, *, amend: bool
         AustickerError: there is no cluster at the address, or the store is another job's or cannot be written.
     """
     grid.check(site)
-    claim.refuse_another(store, job)
+    there = claim.own_record(store, job)
     laid_out = plan.expand(job, watch.corpus)
     tasks = laid_out.tasks(store)
-    changed = claim.claim(store, laid_out, busy=bool(tasks), amend=amend)
+    changed = claim.claim(store, laid_out, there, busy=bool(tasks), amend=amend)
     store.clear_failures()
     store.sweep()
     watch.started(laid_out, tasks)
     failures = Course(store, watch, laid_out, tasks).run(site) if tasks else ()
+    expected = laid_out.cells
     return Summary(
-        cells_expected=len(laid_out.cells),
-        cells_done=len(plan.done(laid_out, store)),
+        cells_expected=len(expected),
+        # Without tasks the parts were read a moment ago, and nothing was missing.
+        cells_done=len(plan.done(laid_out, store)) if tasks else len(expected),
         tasks_run=len(tasks),
         job_changed=changed,
         failures=failures,

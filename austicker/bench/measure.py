@@ -154,20 +154,8 @@ def _shards(runner: _Runner, laid_out: Plan, pace: Pace, number: int) -> tuple[_
     drawn = replace(job, models=job.models[:1], attacks=(attack,))
     drawn_out = plan.expand(drawn)
     wide = next(one for one in drawn_out.shards if one.fold == shard.fold)
-    whole = Task(
-        id="",
-        stage="attack",
-        corpus=wide.corpus,
-        fold=wide.fold.name,
-        model=wide.settings.label,
-        seed=wide.seed,
-        weights=wide.weights,
-        graph=wide.graph,
-        clips=len(wide.fold.test),
-    )
-    slices = (wide.cells[start : start + size] for start in range(0, size * number, size))
-    named = (replace(whole, id=f"attack-{results.part_name(one.id for one in cells)}", cells=cells) for cells in slices)
-    return _Runner(drawn_out, runner.store, runner.site), named
+    tasks = (wide.attack(wide.cells[start : start + size]) for start in range(0, size * number, size))
+    return _Runner(drawn_out, runner.store, runner.site), tasks
 
 
 def _whole(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -12,10 +12,11 @@ import typer
 
 from austicker import __version__
 from austicker.cli import pictures, runs, server, shelves
+from austicker.cli.server import INTERRUPTED
 from austicker.terminal import printable
 from austicker.types import AustickerError
 
-INTERRUPTED, TERMINATED = 130, 143
+TERMINATED = 143
 
 app = typer.Typer(
     name="austicker-grid",

@@ -52,9 +52,10 @@ def submit(
 ) -> None:
     """Run what a job still lacks, then write its report; run it again to resume."""
     from austicker import job as jobs
+    from austicker.grid import knock
 
     read = jobs.read(job, settings or ())
-    far = bool(address) and str(address).lower().startswith(("http://", "https://"))
+    far = knock.is_job_server(address)
     if detach and not far:
         raise AustickerError("--detach needs --address with the URL of a job server, such as http://127.0.0.1:8265.")
     if far and workers is not None:

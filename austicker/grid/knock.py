@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -34,6 +35,11 @@ def control_store_host(address: str) -> str:
     if not host.strip("[]") or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise AustickerError(f"'--address {address}' is neither 'auto' nor host:port, such as 10.0.0.1:6379.")
     return host.strip("[]")
+
+
+def is_job_server(address: str | None) -> bool:
+    """Tells whether an address is a job server's, not a cluster's own."""
+    return bool(address) and re.match("https?://", address or "", re.IGNORECASE) is not None
 
 
 def job_server_host(address: str) -> str:

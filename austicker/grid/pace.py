@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from austicker import results
 from austicker.grid.outcome import Outcome
 from austicker.plan import Stage, Task
 
@@ -137,7 +136,7 @@ class Pace:
         if share >= 1:
             return task, None
         size = max(1, int(share * len(task.cells)))
-        return _with_cells(task, size, 0), _with_cells(task, None, size)
+        return task.with_cells(task.cells[:size]), task.with_cells(task.cells[size:])
 
 
 def _kind(task: Task) -> Kind:
@@ -146,8 +145,3 @@ def _kind(task: Task) -> Kind:
 
 def _units(task: Task) -> int:
     return max(task.rows, 1) if task.stage == "attack" else 1
-
-
-def _with_cells(task: Task, end: int | None, start: int) -> Task:
-    cells = task.cells[start:end]
-    return replace(task, id=f"attack-{results.part_name(cell.id for cell in cells)}", cells=cells)

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -78,10 +79,9 @@ class Folder:
     def has(self, key: str) -> bool:
         """Tells whether there is such a file."""
         try:
-            (self._root / key).stat()
+            return stat.S_ISREG((self._root / key).stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return False
-        return (self._root / key).is_file()
 
     def keys(self, prefix: str) -> list[str]:
         """Returns the keys of every file below a folder, drafts left out."""
