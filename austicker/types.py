@@ -6,6 +6,7 @@ Coordinates are fractions of the aligned face: `x` grows to the right of the ima
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,7 +43,13 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """One labelled micro-expression clip; `onset`, `apex` and `offset` index the clip's packed frames."""
+    """One labelled clip, or a single picture; `onset`, `apex` and `offset` index the clip's packed frames.
+
+    Attributes:
+        action_units: as coded, such as "12", "L12" or "R14A".
+        split: "train", "validation", "test" or "": the corpus' own division.
+        repairs: names of the rules that mended its annotation or frames.
+    """
 
     corpus: str
     clip: str
@@ -52,6 +59,8 @@ class Clip:
     apex: int
     offset: int
     action_units: tuple[str, ...] = ()
+    split: str = ""
+    repairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,22 +69,35 @@ class Corpus:
 
     Attributes:
         fingerprint: digest of the clips, frames, landmarks and motion.
-        frames: (clip, frame, h, w, c) uint8, c = 1 (gray) or 3 (RGB); may be memory-mapped.
-        landmarks: (clip, frame, 68, 2) float32, iBUG 68 points as (x, y) fractions of the aligned face.
+        digests: of each clip's frames: equal pictures have equal digests.
+        frames: of each clip (frame, h, w, c) uint8, c = 1 (gray) or 3 (RGB); may be memory-mapped. All faces of a
+            corpus have one size.
+        landmarks: of each clip (frame, 68, 2) float32, iBUG 68 points as (x, y) fractions of the aligned face.
+        motion: (clip, 14) float32, `motion.region_motion` of every clip, measured when the corpus was prepared.
         synthetic: one sentence to print wherever results are shown, or "" for recorded clips.
         planted: edges (cause, effect) of a planted causal model, or () where the truth is unknown.
-        motion: (clip, 14) float32, `motion.region_motion` of every clip, measured when the corpus was prepared.
+        consented: subjects who allowed the publication of their pictures.
+        lacks_subjects: the corpus does not say who is who.
     """
 
     name: str
     labels: tuple[str, ...]
     clips: tuple[Clip, ...]
     fingerprint: str
+    digests: tuple[str, ...] = field(repr=False)
     synthetic: str = ""
     planted: tuple[tuple[str, str], ...] = ()
-    frames: Bytes = field(compare=False, repr=False)
-    landmarks: Floats = field(compare=False, repr=False)
+    consented: tuple[str, ...] = ()
+    lacks_subjects: bool = False
+    frames: Sequence[Bytes] = field(compare=False, repr=False)
+    landmarks: Sequence[Floats] = field(compare=False, repr=False)
     motion: Floats = field(compare=False, repr=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Returns (width, height) of the aligned faces in pixels."""
+        height, width = self.frames[0].shape[1:3]
+        return width, height
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
