@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -263,7 +263,7 @@ def discover_fold(corpus: Corpus, positions: Sequence[int], settings: DiscoveryS
         AustickerError: "action-units" on clips that list none, or what `discover` raises.
     """
     if settings.method == "per-image":
-        return majority([_apex_graph(corpus, position, settings.alpha) for position in positions])
+        return majority([_apex_graph(_apex_face(corpus, position), settings.alpha) for position in positions])
     clips = [corpus.clips[position] for position in positions]
     if settings.method != "action-units":
         activity: NDArray[Any] = corpus.motion[list(positions)]
@@ -276,8 +276,27 @@ def discover_fold(corpus: Corpus, positions: Sequence[int], settings: DiscoveryS
     return discover(activity, table.NAMES, settings=settings, subjects=subjects, rng=rng)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ApexFace:
+    """One clip's apex frame with its landmarks; `fingerprint` and `clip` name it."""
+
+    fingerprint: str
+    clip: str
+    picture: Bytes = field(compare=False)
+    landmarks: Floats = field(compare=False)
+
+
+def _apex_face(corpus: Corpus, position: int) -> _ApexFace:
+    clip = corpus.clips[position]
+    return _ApexFace(
+        fingerprint=corpus.fingerprint,
+        clip=clip.clip,
+        picture=corpus.frames[position][clip.apex],
+        landmarks=corpus.landmarks[position][clip.apex],
+    )
+
+
 @lru_cache(maxsize=4096)
-def _apex_graph(corpus: Corpus, position: int, alpha: float) -> RegionGraph:
+def _apex_graph(face: _ApexFace, alpha: float) -> RegionGraph:
     """Returns one clip's own graph, kept because every fold but one asks for it again."""
-    apex = corpus.clips[position].apex
-    return discover_per_image(corpus.frames[position, apex], corpus.landmarks[position, apex], alpha=alpha)
+    return discover_per_image(face.picture, face.landmarks, alpha=alpha)

@@ -6,13 +6,14 @@ import json
 import os
 import platform
 import subprocess  # nosec B404 # asks git for the state of the source, nothing else
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from austicker import __version__, identity, stages
+from austicker import __version__, identity, protocols, stages
 from austicker.job import Job
 from austicker.plan import Plan
 from austicker.store import Store, layout
@@ -88,23 +89,32 @@ def describe(laid_out: Plan) -> dict[str, Any]:
         "job": laid_out.job.record(),
         "inputs": _inputs(laid_out),
         "cells": sorted(laid_out.cells),
-        "corpora": {
-            name: {
-                "labels": corpus.labels,
-                "synthetic": corpus.synthetic,
-                "fingerprint": corpus.fingerprint,
-                "n_clips": len(corpus.clips),
-                "n_subjects": len({clip.subject for clip in corpus.clips}),
-                "planted": corpus.planted,
-                "folds_run": len(laid_out.folds[name]),
-                "folds_total": len({clip.subject for clip in corpus.clips}),
-            }
-            for name, corpus in laid_out.corpora.items()
-        },
+        "corpora": {name: _study(laid_out, name) for name in laid_out.studies},
         "graphs": [[corpus, fold, graph] for (corpus, fold), graph in laid_out.graphs.items()],
         "weights": sorted({(shard.settings.label, shard.weights) for shard in laid_out.shards}),
         "rows": laid_out.rows,
         "provenance": provenance(),
+    }
+
+
+def _study(laid_out: Plan, name: str) -> dict[str, Any]:
+    """Returns what the store keeps of one study."""
+    study, corpus = laid_out.studies[name], laid_out.studies[name].corpus
+    return {
+        "labels": corpus.labels,
+        "synthetic": corpus.synthetic,
+        "fingerprint": corpus.fingerprint,
+        "n_clips": len(corpus.clips),
+        "n_subjects": len({clip.subject for clip in corpus.clips}),
+        "planted": corpus.planted,
+        "folds_run": len(laid_out.folds[name]),
+        "folds_total": len(study.folds),
+        "parts": laid_out.parts[name],
+        "consented": corpus.consented,
+        "lacks_subjects": corpus.lacks_subjects,
+        "counts": protocols.in_words(study.counts),
+        "left_out": len(study.left_out),
+        "repaired": dict(sorted(Counter(rule for clip in corpus.clips for rule in clip.repairs).items())),
     }
 
 

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from austicker import grid, plan
+from austicker import grid, plan, protocols
 from austicker.bench import Measured, forecast, in_words
 from austicker.corpora import Progress as Report
 from austicker.course import Watch
@@ -76,6 +76,7 @@ def watching(measured: Measured | None = None) -> Iterator[Watch]:
         written = time.monotonic()
 
         def started(laid_out: plan.Plan, tasks: tuple[plan.Task, ...]) -> None:
+            _say_counts(laid_out)
             foretold.start(laid_out, tasks)
             shown.append(bars.add_task("cells", total=len(laid_out.cells), note=f"{len(tasks)} tasks to do"))
 
@@ -91,8 +92,16 @@ def watching(measured: Measured | None = None) -> Iterator[Watch]:
             if outcome.error:
                 sys.stderr.write(printable(f"failed: {outcome.task.title}: {outcome.error}\n"))
 
-        yield Watch(corpus=_preparation(bars, "pictures"), started=started, ended=ended, moved=moved)
+        yield Watch(corpus=_preparation(bars, "clips"), started=started, ended=ended, moved=moved)
     foretold.end()
+
+
+def _say_counts(laid_out: plan.Plan) -> None:
+    """Says how many clips the protocol finds, where others published how many there are."""
+    for study in laid_out.studies.values():
+        if any(count.published is not None for count in study.counts):
+            for line in protocols.in_words(study.counts):
+                sys.stderr.write(printable(f"{laid_out.job.protocol}, {line}\n"))
 
 
 class _Foretold:

@@ -44,7 +44,8 @@ class Course(grid.Listener):
 
     def __init__(self, store: Store, watch: Watch, laid_out: plan.Plan, tasks: tuple[plan.Task, ...]) -> None:
         self._store, self._watch, self._job, self._tasks = store, watch, laid_out.job, tasks
-        self._corpora = [laid_out.corpora[name] for name in sorted({task.corpus for task in tasks})]
+        needed = {part for task in tasks for part in laid_out.parts[task.corpus]}
+        self._corpora = [laid_out.corpora[name] for name in sorted(needed)]
         expected, missing = len(laid_out.cells), sum(len(task.cells) for task in tasks)
         self._progress = Progress(expected - missing, expected)
         self._meters: grid.Meters | None = None

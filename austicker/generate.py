@@ -72,7 +72,7 @@ def from_corpus(corpus: Corpus, look: Look, folder: Path, progress: Progress) ->
     Raises:
         AustickerError: the corpus has no such subject, or a clip no place for the sticker; nothing is written then.
     """
-    height, width, channels = corpus.frames.shape[2:]
+    width, height = corpus.size
     size = stickers.size_px(look.side, face_width_px=width, face_height_px=height)
     wanted = _wanted(corpus, look.subjects)
     places = {}
@@ -88,7 +88,7 @@ def from_corpus(corpus: Corpus, look: Look, folder: Path, progress: Progress) ->
         for name in look.stickers:
             sticker = stickers.load(name)
             for index, frame in enumerate(corpus.frames[number]):
-                picture = np.repeat(frame, 3, axis=2) if channels == 1 else frame
+                picture = np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
                 made = adversarial(picture, sticker, found, size)
                 _write(folder / Path(sticker.name).stem / clip.clip / f"{index:03d}.png", made, look)
                 written += 1

@@ -23,18 +23,20 @@ def digest(kind: str, **parts: Any) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
-def _names(clips: Sequence[Clip], positions: Sequence[int]) -> list[str]:
-    return [clips[position].clip for position in positions]
+def named(clips: Sequence[Clip], positions: Sequence[int]) -> list[list[str | int]]:
+    """Returns the clips with the classes that a protocol gives them."""
+    return [[clips[position].clip, clips[position].label] for position in positions]
 
 
 def of_model(corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> str:
     """Returns the identity of trained weights; the label is a name, not an input."""
     recipe = {key: value for key, value in asdict(settings).items() if key != "label"}
-    held_out = _names(corpus.clips, fold.test) if settings.selection == "oracle-epoch" else []
+    held_out = named(corpus.clips, fold.test) if settings.selection == "oracle-epoch" else []
     return digest(
         "model",
         corpus=corpus.fingerprint,
-        train=_names(corpus.clips, fold.train),
+        classes=corpus.labels,
+        train=named(corpus.clips, fold.train),
         held_out=held_out,
         recipe=recipe,
         seed=seed,
@@ -43,7 +45,8 @@ def of_model(corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> 
 
 def of_graph(corpus: Corpus, fold: Fold, settings: DiscoverySettings) -> str:
     """Returns the identity of a fold's causal graph."""
-    return digest("graph", corpus=corpus.fingerprint, train=_names(corpus.clips, fold.train), settings=asdict(settings))
+    train = [corpus.clips[position].clip for position in fold.train]
+    return digest("graph", corpus=corpus.fingerprint, train=train, settings=asdict(settings))
 
 
 def generator(*parts: str) -> np.random.Generator:

@@ -7,14 +7,15 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from austicker import causal, corpora, folds, models, placements, stickers
+from austicker import causal, corpora, models, placements, protocols, stickers
 from austicker.attacks import ATTACKS
+from austicker.corpora import Landmarks
 from austicker.registry import nearest
 from austicker.types import AustickerError, DiscoverySettings, ModelSettings, Variant
 
@@ -27,13 +28,20 @@ _STRICT = pydantic.ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusChoice:
-    """A corpus of the job; `root` is the folder of its data and `folds` how many folds are evaluated (all: None)."""
+    """A corpus of the job.
+
+    Attributes:
+        root: the folder of its data; none for an embedded one.
+        folds: how many folds are evaluated; all where it is None.
+        landmarks: who says where a face's points are.
+    """
 
     __pydantic_config__ = _STRICT
 
     name: str
     root: str | None = None
     folds: int | None = None
+    landmarks: Landmarks = "mediapipe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,9 +202,6 @@ def _checked(content: Mapping[str, Any], where: str, folder: Path) -> Job:
         raise AustickerError(
             f"The name {file.name!r} in {where} cannot name a folder: use letters, digits, '-' or '_'."
         )
-    if file.protocol not in folds.PROTOCOLS:
-        hint = nearest(file.protocol, folds.PROTOCOLS) or f"; known: {', '.join(folds.PROTOCOLS)}"
-        raise AustickerError(f"Unknown protocol '{file.protocol}' in {where}{hint}.")
     for seed in file.seeds:
         if not 0 <= seed <= LARGEST_SEED:
             raise AustickerError(f"The seed {seed} in {where} is not between 0 and {LARGEST_SEED}.")
@@ -204,13 +209,15 @@ def _checked(content: Mapping[str, Any], where: str, folder: Path) -> Job:
         if not values:
             raise AustickerError(f"'{part}' in {where} is empty: name at least one.")
     _check_discovery(file.discovery, where)
+    chosen = _corpora(file.corpora, where, folder)
+    protocols.check(file.protocol, [choice.name for choice in chosen], where)
     attacks = tuple(_attack(attack, where, folder) for attack in file.attacks)
     _unique(tuple(attack.label for attack in attacks), "the labels of the attacks", where)
     return Job(
         name=file.name,
         description=file.description,
-        protocol=file.protocol,
-        corpora=_corpora(file.corpora, where, folder),
+        protocol=protocols.canonical_name(file.protocol),
+        corpora=chosen,
         models=_models(file.models, where),
         discovery=file.discovery,
         attacks=attacks,
@@ -254,18 +261,12 @@ def _unique(values: tuple[Any, ...], key: str, where: str) -> tuple[Any, ...]:
 
 def _corpora(choices: tuple[CorpusChoice, ...], where: str, folder: Path) -> tuple[CorpusChoice, ...]:
     _unique(tuple(choice.name for choice in choices), "corpora", where)
-    corpora.missing_adapters([choice.name for choice in choices], where)
     for choice in choices:
         corpora.check(choice.name, folder / choice.root if choice.root else None, where)
         if choice.folds is not None and choice.folds < 1:
             raise AustickerError(f"'folds = {choice.folds}' of corpus '{choice.name}' in {where} must be at least 1.")
     return tuple(
-        CorpusChoice(
-            name=choice.name,
-            root=str((folder / choice.root).resolve()) if choice.root else None,
-            folds=choice.folds,
-        )
-        for choice in choices
+        replace(choice, root=str((folder / choice.root).resolve()) if choice.root else None) for choice in choices
     )
 
 

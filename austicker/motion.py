@@ -5,13 +5,13 @@ It measures and decides nothing; this is the only user of OpenCV's optical flow.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from austicker.action_units import parse_unit
 from austicker.regions import NAMES, TABLE, locate
 from austicker.types import AustickerError, Box, Bytes, Clip, Floats
 
@@ -24,7 +24,6 @@ CONTRAST_FLOOR = 3.0
 FLOW_WIDTH_PX = 256
 """Faces narrower than this are enlarged to it, so that every face is seen at one scale."""
 ROBUST_ROUNDS = 12
-NOTATION = re.compile(r"(?:AU)?([LRATB])?(\d+)[A-E]?", re.IGNORECASE)
 
 
 def pixel_box(box: Box, height: int, width: int) -> tuple[slice, slice]:
@@ -127,11 +126,13 @@ def clip_motion(clip: Clip, frames: Bytes, landmarks: Floats) -> Floats:
 
 def _image_side(unit: str, clip: Clip) -> tuple[int, str]:
     """Returns an action unit's number and the image side that it shows on: "left", "right" or "" for both."""
-    found = NOTATION.fullmatch(unit.strip())
-    if found is None:
-        raise AustickerError(f"Clip '{clip.clip}' of '{clip.corpus}' lists action unit '{unit}'; write 12, L12 or R12.")
-    side = {"L": "right", "R": "left"}.get((found[1] or "").upper(), "")
-    return int(found[2]), side
+    try:
+        found = parse_unit(unit)
+    except AustickerError as error:
+        raise AustickerError(
+            f"Clip '{clip.clip}' of '{clip.corpus}' lists action unit '{unit}'; write 12, L12 or R12."
+        ) from error
+    return found.number, {"L": "right", "R": "left"}.get(found.side, "")
 
 
 def activity_from_action_units(clips: Sequence[Clip]) -> NDArray[np.int64]:

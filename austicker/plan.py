@@ -8,13 +8,15 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
-from austicker import corpora, folds, identity, placements, results, stickers
+from austicker import corpora, folds, identity, placements, protocols, results, stickers
 from austicker.corpora import Progress
-from austicker.job import Job
+from austicker.corpora.source import SourceClip
+from austicker.job import CorpusChoice, Job
+from austicker.protocols import Study
 from austicker.store import Store, layout
 from austicker.types import Cell, Corpus, Fold, ModelSettings, Sticker
 
-Stage = Literal["train", "discover", "attack"]
+Stage = Literal["prepare", "train", "discover", "attack"]
 
 TASK_ROWS = 100_000
 """Verdicts of one task at most: a run that cuts a task to its pace names what is left of it anew at each cut."""
@@ -27,17 +29,20 @@ class Task:
     """The unit of scheduling, as ids and records; `needs` are the ids of the tasks that must end before.
 
     Attributes:
-        model: label of the recogniser, or "" in stage "discover".
-        weights: identity of the trained weights, or "" in stage "discover".
-        graph: identity of the fold's causal graph, or "" in stage "train".
+        corpus: name of the study, or in stage "prepare" of the corpus.
+        fold: the fold's name, or "" in stage "prepare".
+        model: label of the recogniser, or "" in stages "prepare" and "discover".
+        weights: identity of the trained weights, or "" in stages "prepare" and "discover".
+        graph: identity of the fold's causal graph, or "" in stages "prepare" and "train".
         cells: what an attack shard still has to do.
         clips: how many test clips each cell is evaluated on.
+        sources: what stage "prepare" packs.
     """
 
     id: str
     stage: Stage
     corpus: str
-    fold: str
+    fold: str = ""
     model: str = ""
     seed: int = 0
     weights: str = ""
@@ -45,6 +50,7 @@ class Task:
     cells: tuple[Cell, ...] = ()
     clips: int = 0
     needs: tuple[str, ...] = ()
+    sources: tuple[SourceClip, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -111,10 +117,20 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The whole grid of a job over opened corpora; `art` holds its stickers by the names that it gives them."""
+    """The whole grid of a job.
+
+    Attributes:
+        corpora: the opened corpora by name.
+        studies: by name, what the protocol makes of them: each a study of its own, or all one composite.
+        parts: by study, the names of its corpora.
+        art: the stickers by the names that the job gives them.
+        folds: by study, those that are evaluated.
+    """
 
     job: Job
     corpora: Mapping[str, Corpus] = field(repr=False)
+    studies: Mapping[str, Study] = field(repr=False)
+    parts: Mapping[str, tuple[str, ...]]
     art: Mapping[str, Sticker] = field(repr=False)
     folds: Mapping[str, tuple[Fold, ...]]
     shards: tuple[Shard, ...] = field(repr=False)
@@ -175,22 +191,34 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
     """Opens the job's corpora and lays out its grid.
 
     Raises:
-        AustickerError: a corpus cannot be opened, or a number of folds is impossible.
+        AustickerError: a corpus cannot be opened or does not fit the protocol, or a number of folds is impossible.
     """
-    opened, divided, shards = {}, {}, []
     art = {name: stickers.load(name) for attack in job.attacks for name in attack.stickers}
-    for choice in job.corpora:
-        corpus = corpora.open_corpus(choice.name, Path(choice.root) if choice.root else None, progress)
-        opened[choice.name] = corpus
-        divided[choice.name] = folds.some(folds.loso(corpus.clips), choice.folds)
+    opened = {choice.name: open_choice(choice, progress) for choice in job.corpora}
+    parts = protocols.study_names(job.protocol, tuple(opened))
+    studies = {name: protocols.study(job.protocol, name, opened) for name in parts}
+    divided, shards = {}, []
+    for name, study in studies.items():
+        counts = [choice.folds for choice in job.corpora if choice.name in parts[name] and choice.folds is not None]
+        divided[name] = folds.some(study.folds, min(counts, default=None))
         bare = [
-            _shard(job, corpus, fold, settings, seed)
-            for fold in divided[choice.name]
+            _shard(job, study.corpus, fold, settings, seed)
+            for fold in divided[name]
             for settings in job.models
             for seed in job.seeds
         ]
-        shards += [replace(shard, cells=_cells(job, corpus, shard, art)) for shard in bare]
-    return Plan(job=job, corpora=opened, art=art, folds=divided, shards=tuple(shards))
+        shards += [replace(shard, cells=_cells(job, study.corpus, shard, art)) for shard in bare]
+    return Plan(job=job, corpora=opened, studies=studies, parts=parts, art=art, folds=divided, shards=tuple(shards))
+
+
+def open_choice(choice: CorpusChoice, progress: Progress = corpora.silent) -> Corpus:
+    """Opens a corpus as a job names it.
+
+    Raises:
+        AustickerError: it cannot be opened.
+    """
+    root = Path(choice.root) if choice.root else None
+    return corpora.open_corpus(choice.name, root, progress, choice.landmarks)
 
 
 def _shard(job: Job, corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> Shard:
@@ -208,7 +236,7 @@ def _shard(job: Job, corpus: Corpus, fold: Fold, settings: ModelSettings, seed: 
 
 def _cells(job: Job, corpus: Corpus, shard: Shard, art: Mapping[str, Sticker]) -> tuple[Cell, ...]:
     """Names every cell of a shard; `art` holds the job's stickers by the names that it gives them."""
-    test = [corpus.clips[position].clip for position in shard.fold.test]
+    test = identity.named(corpus.clips, shard.fold.test)
     cells = []
     for attack in job.attacks:
         for name in attack.stickers:
@@ -251,10 +279,14 @@ def describe(laid_out: Plan, tasks: Sequence[Task]) -> dict[str, Any]:
     return {
         "job": laid_out.job.name,
         "corpora": {
-            name: f"{len(corpus.clips)} clips, {len(laid_out.folds[name])} of "
-            f"{len({clip.subject for clip in corpus.clips})} folds, fingerprint {corpus.fingerprint[:12]}"
-            for name, corpus in laid_out.corpora.items()
+            name: f"{len(study.corpus.clips)} clips, {len(laid_out.folds[name])} of {len(study.folds)} folds, "
+            f"fingerprint {study.corpus.fingerprint[:12]}"
+            for name, study in laid_out.studies.items()
         },
+        "protocol": [
+            laid_out.job.protocol,
+            *(line for study in laid_out.studies.values() for line in protocols.in_words(study.counts)),
+        ],
         "models": [settings.label for settings in laid_out.job.models],
         "folds": sum(len(found) for found in laid_out.folds.values()),
         "shards": len(laid_out.shards),

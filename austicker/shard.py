@@ -58,10 +58,9 @@ class ShardData:
         indices = [recogniser.frame_indices(clip) for clip in self.clips]
         self.frames = training.pixels(corpus, test, indices, recogniser.colour, device)
         self.clean = training.scores(trained, self.frames).cpu().numpy()
-        height, width = corpus.frames.shape[2:4]
-        self.size = (width, height)
+        self.size = corpus.size
         self.scenes = [
-            _scene(corpus, position, chosen, graph, width / height)
+            _scene(corpus, position, chosen, graph)
             for position, chosen in zip(test, indices, strict=True)
         ]
 
@@ -144,7 +143,9 @@ class ShardData:
         )
 
 
-def _scene(corpus: Corpus, position: int, chosen: Sequence[int], graph: RegionGraph | None, aspect: float) -> ClipScene:
+def _scene(corpus: Corpus, position: int, chosen: Sequence[int], graph: RegionGraph | None) -> ClipScene:
     clip: Clip = corpus.clips[position]
+    width, height = corpus.size
     apex = int(np.argmin([abs(index - clip.apex) for index in chosen]))
-    return ClipScene(apex=apex, aspect=aspect, graph=graph, landmarks=corpus.landmarks[position][list(chosen)])
+    landmarks = corpus.landmarks[position][list(chosen)]
+    return ClipScene(apex=apex, aspect=width / height, graph=graph, landmarks=landmarks)

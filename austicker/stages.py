@@ -7,13 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from austicker import causal, corpora, folds, identity, results
+from austicker import causal, identity, protocols, results
 from austicker.corpora.published import open_published
-from austicker.job import Job, from_record
-from austicker.plan import Tally, Task
+from austicker.job import CorpusChoice, Job, from_record
+from austicker.plan import Tally, Task, open_choice
 from austicker.shard import ShardData
 from austicker.store import Store, Unreadable, layout
 from austicker.types import AustickerError, Corpus, Fold, ModelSettings, RegionGraph, Verdict
@@ -44,11 +43,12 @@ def execute(
     import torch
 
     store, job = Store(store_root), from_record(job_record)
-    if published and task.corpus in published:
-        corpus = _published(store_root, published[task.corpus])
-    else:
-        corpus = _corpus(task.corpus, next(choice.root for choice in job.corpora if choice.name == task.corpus))
-    fold = next(fold for fold in folds.loso(corpus.clips) if fold.name == task.fold)
+    parts = protocols.study_names(job.protocol, [choice.name for choice in job.corpora])[task.corpus]
+    chosen = tuple(choice for choice in job.corpora if choice.name in parts)
+    fingerprints = tuple((published or {}).get(choice.name, "") for choice in chosen)
+    study = _study(job.protocol, task.corpus, chosen, fingerprints, store_root)
+    corpus = study.corpus
+    fold = next(fold for fold in study.folds if fold.name == task.fold)
     _check_corpus(task, job, corpus, fold)
     if task.stage == "discover":
         _graph(task, store, job, corpus, fold)
@@ -61,13 +61,15 @@ def execute(
 
 
 @lru_cache(maxsize=4)
-def _corpus(name: str, root: str | None) -> Corpus:
-    return corpora.open_corpus(name, Path(root) if root else None)
-
-
-@lru_cache(maxsize=4)
-def _published(store_root: str, fingerprint: str) -> Corpus:
-    return open_published(Store(store_root), fingerprint)
+def _study(
+    protocol: str, name: str, chosen: tuple[CorpusChoice, ...], fingerprints: tuple[str, ...], store_root: str
+) -> protocols.Study:
+    """Returns a study of corpora that are had from the store where they have a fingerprint, and opened here else."""
+    opened = {
+        choice.name: open_published(Store(store_root), fingerprint) if fingerprint else open_choice(choice)
+        for choice, fingerprint in zip(chosen, fingerprints, strict=True)
+    }
+    return protocols.study(protocol, name, opened)
 
 
 def _settings(task: Task, job: Job) -> ModelSettings:

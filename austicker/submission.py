@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from austicker import claim, grid, plan, stages
+from austicker import claim, grid, plan, prepare, stages
 from austicker.course import Course, Watch
 from austicker.job import Job
 from austicker.store import Store, layout
@@ -37,6 +37,7 @@ def submit(job: Job, store: Store, watch: Watch, site: grid.Site, *, amend: bool
     """
     grid.check(site)
     there = claim.own_record(store, job)
+    prepare.prepare_all(job, site, watch.corpus)
     laid_out = plan.expand(job, watch.corpus)
     tasks = laid_out.tasks(store)
     changed = claim.claim(store, laid_out, there, busy=bool(tasks), amend=amend)
@@ -55,12 +56,12 @@ def submit(job: Job, store: Store, watch: Watch, site: grid.Site, *, amend: bool
     )
 
 
-def report(store: Store) -> str:
-    """Writes a store's report and returns where its page is."""
+def report(store: Store, *, faces: bool = False) -> str:
+    """Writes a store's report, with the faces of consenting people where they are asked for; returns where it is."""
     from austicker.report import write_report
     from austicker.report.gather import gather
 
-    return write_report(*gather(store), store)
+    return write_report(*gather(store, faces=faces), store)
 
 
 def conclude(store: Store, summary: Summary) -> tuple[str, str | None]:

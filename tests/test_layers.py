@@ -28,10 +28,12 @@ ROOMS = [
     "memory",  # batches that fit, for training and attacks
     "regions",
     "faces",  # landmarks, for corpora and generate
+    "action_units",  # FACS notation, for motion and the corpora
     "motion",  # region motion, measured when a corpus is prepared
     "drawing",  # draws the shipped stickers; a script
     "corpora",
     "folds",
+    "protocols",  # which clips in which classes, divided by folds
     "stickers",
     "models",
     "training",
@@ -49,8 +51,10 @@ ROOMS = [
     "plan",
     "stages",  # the pure stages, of which grid knows only that they are functions of a task
     "grid",
+    "prepare",  # packs the corpora of a user's folders on the grid
     "progress",  # adds up what grid tells; read by submission, console and cli
     "claim",  # the job's record in a store
+    "pseudonyms",  # for people in a report
     "generate",  # stickers on a user's own pictures
     "report",  # after stages and generate: its page shows graphs and example pictures
     "tracking",  # mirrors what the report computed
@@ -68,7 +72,8 @@ DOORS = {
     "causallearn": "causal.py",
     "mlflow": "tracking.py",
     "typer": "cli",
-    "mediapipe": "faces.py",
+    "mediapipe": "faces",
+    "dlib": "faces",
 }
 VAGUE = {"utils", "util", "common", "helpers", "misc"}
 

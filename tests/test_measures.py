@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from planted_report import CLIPS, PEOPLE, frame, run, verdict
 from scipy.stats import t as student
+from sklearn.metrics import f1_score, recall_score
 
 from austicker.report import placements
 from austicker.report.intervals import clustered_interval, holm, mean_interval, paired_t
@@ -40,6 +41,22 @@ def test_uf1_and_uar_by_hand() -> None:
     assert found["attacked_uf1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert found["attacked_uar"] == pytest.approx(0.75)
     assert found["clean_uf1"] == found["clean_uar"] == pytest.approx(1.0)
+
+
+def test_uf1_and_uar_agree_with_an_independent_computation() -> None:
+    # A class that no clip has is no class of the group, even where the recogniser names it: `labels` says so.
+    rng = np.random.default_rng(11)
+    for case in range(100):
+        classes, n = int(rng.integers(2, 9)), int(rng.integers(1, 40))
+        labels, clean, attacked = rng.integers(classes, size=(3, n))
+        rows = zip(labels.tolist(), clean.tolist(), attacked.tolist(), strict=True)
+        found = one(
+            frame([verdict("s", f"c{i}", label=a, clean_pred=b, attacked_pred=c) for i, (a, b, c) in enumerate(rows)])
+        )
+        for name, guesses in (("clean", clean), ("attacked", attacked)):
+            settings = {"labels": np.unique(labels), "average": "macro", "zero_division": 0.0}
+            assert found[f"{name}_uf1"] == pytest.approx(f1_score(labels, guesses, **settings), abs=1e-12, rel=0), case
+            assert found[f"{name}_uar"] == pytest.approx(recall_score(labels, guesses, **settings), abs=1e-12, rel=0)
 
 
 def test_empty_denominators_are_null() -> None:

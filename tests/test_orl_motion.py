@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from austicker import corpora
-from austicker.corpora import facs, packed, planted
+from austicker.corpora import facs, packed, planted, shards
 from austicker.corpora import orl_motion as door
 from austicker.motion import activity_from_action_units
 from austicker.regions import NAMES
@@ -58,6 +58,12 @@ def accuracy(corpus, features):
     return float((guesses == labels).mean())
 
 
+@pytest.fixture(scope="module", name="orl_motion")
+def orl_motion_stacked(orl_motion):
+    """The corpus with its frames and landmarks as one array each: all its clips are of one length."""
+    return dataclasses.replace(orl_motion, frames=np.stack(orl_motion.frames), landmarks=np.stack(orl_motion.landmarks))
+
+
 def test_thirty_people_show_each_class_twice(orl_motion):
     assert orl_motion.labels == ("negative", "positive", "surprise")
     assert len({clip.clip for clip in orl_motion.clips}) == len(orl_motion.clips) == 180
@@ -82,16 +88,18 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_ones(orl_moti
     settings = dataclasses.replace(door.Settings(), clips_per_class=1)
     first, second = (door.make_person(1, settings) for _ in range(2))
     other = door.make_person(1, dataclasses.replace(settings, seed=settings.seed + 1))
-    assert first[0] == second[0]
-    for one, two, three in zip(first[1:], second[1:], other[1:], strict=True):
-        assert one.tobytes() == two.tobytes()
-        assert one.tobytes() != three.tobytes()
+    for one, two, three in zip(first, second, other, strict=True):
+        assert one.clip == two.clip
+        for array in ("frames", "landmarks", "motion"):
+            assert getattr(one, array).tobytes() == getattr(two, array).tobytes() != getattr(three, array).tobytes()
     # The cache was made by another process: first of each class' two clips.
     mine = [number for number, clip in enumerate(orl_motion.clips) if clip.subject == "s01"][::2]
-    assert [orl_motion.clips[number] for number in mine] == first[0]
-    np.testing.assert_array_equal(orl_motion.frames[mine], first[1])
-    np.testing.assert_array_equal(orl_motion.landmarks[mine], first[2])
-    np.testing.assert_array_equal(orl_motion.motion[mine], first[3])
+    for number, one in zip(mine, first, strict=True):
+        assert orl_motion.clips[number] == one.clip
+        assert orl_motion.digests[number] == one.digest
+        np.testing.assert_array_equal(orl_motion.frames[number], one.frames)
+        np.testing.assert_array_equal(orl_motion.landmarks[number], one.landmarks)
+        np.testing.assert_array_equal(orl_motion.motion[number], one.motion)
 
 
 def test_landmarks_lie_on_the_face(orl_motion):
@@ -247,7 +255,7 @@ def test_opening_again_is_fast_and_the_same(orl_motion, cache):
     again = corpora.open_corpus("orl-motion")
     assert time.perf_counter() - start < 1
     assert again == orl_motion
-    assert again.fingerprint == packed.fingerprint(again.clips, again.frames, again.landmarks, again.motion)
+    assert again.fingerprint == packed.fingerprint_of(again)
 
 
 def cut(path):
@@ -257,15 +265,15 @@ def cut(path):
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda folder: cut(folder / "frames.npy"),
+        lambda folder: cut(folder / "00000.arrow"),
         lambda folder: cut(folder / "corpus.json"),
         lambda folder: (folder / "corpus.json").write_text("{}"),
         lambda folder: (folder / "corpus.json").unlink(),
-        lambda folder: (folder / "motion.npy").unlink(),
-        lambda folder: (folder / "landmarks.npy").write_bytes(b""),
-        lambda folder: np.save(folder / "motion.npy", np.zeros((3, 14), np.float32)),
+        lambda folder: (folder / "00000.arrow").unlink(),
+        lambda folder: (folder / "00000.arrow").write_bytes(b""),
+        lambda folder: (folder / "00000.arrow").write_bytes(shards.serialised([]).to_pybytes()),
     ],
-    ids=["frames cut", "record cut", "record empty", "record gone", "motion gone", "landmarks empty", "motion short"],
+    ids=["shard cut", "record cut", "record empty", "record gone", "shard gone", "shard empty", "shard without clips"],
 )
 def test_a_damaged_cache_is_named_in_one_sentence(cache, damage):
     damage(cache)

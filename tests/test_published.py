@@ -15,18 +15,25 @@ from planted_corpus import corpus as planted
 
 from austicker.corpora import packed
 from austicker.corpora.published import open_published, publish
+from austicker.corpora.shards import content_digest
 from austicker.store import Store, Unreadable, layout
 from austicker.types import AustickerError, Corpus
 
 pytestmark = pytest.mark.xdist_group("s3")
 
 
+FRAME = np.random.default_rng(0).integers(0, 256, 16, np.uint8).tobytes()
+"""How the frames of the made corpus begin."""
+
+
 @pytest.fixture
 def corpus() -> Corpus:
     rng = np.random.default_rng(0)
     made = planted()
-    frames = rng.integers(0, 256, made.frames.shape, np.uint8)
-    made = dataclasses.replace(made, frames=frames, planted=(("lips", "chin"),), synthetic="It is made up.")
+    frames = rng.integers(0, 256, np.shape(made.frames), np.uint8)
+    digests = tuple(content_digest(clip) for clip in frames)
+    words = {"planted": (("lips", "chin"),), "synthetic": "It is made up.", "consented": ("ann",)}
+    made = dataclasses.replace(made, frames=frames, digests=digests, **words)
     return dataclasses.replace(made, fingerprint=packed.fingerprint_of(made))
 
 
@@ -52,7 +59,11 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 def same(one: Corpus, other: Corpus) -> bool:
-    arrays = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("frames", "landmarks", "motion"))
+    arrays = all(
+        np.array_equal(mine, theirs)
+        for name in ("frames", "landmarks", "motion")
+        for mine, theirs in zip(getattr(one, name), getattr(other, name), strict=True)
+    )
     return arrays and one == other
 
 
@@ -60,8 +71,8 @@ def test_a_corpus_arrives_as_it_was_with_mapped_frames(corpus, store, cache):
     publish([corpus], store)
     found = open_published(store, corpus.fingerprint)
     assert same(found, corpus)
-    assert isinstance(found.frames, np.memmap)
-    names = {"corpus.json", "frames.npy", "landmarks.npy", "motion.npy"}
+    assert not any(frames.flags.owndata or frames.flags.writeable for frames in found.frames)
+    names = {"corpus.json", "00000.arrow"}
     assert set(store.keys(layout.CORPORA)) == {layout.corpus(corpus.fingerprint, name) for name in names}
     assert set(everything(cache)) == {f"published-{corpus.fingerprint}/{name}" for name in names}
 
@@ -72,12 +83,12 @@ def test_it_is_put_once_and_its_record_last(corpus, store, monkeypatch):
     monkeypatch.setattr(Store, "upload", lambda self, path, key: (put.append(key), upload(self, path, key)))
     for _ in range(2):
         assert publish([corpus], store) == {corpus.name: corpus.fingerprint}
-    assert [Path(key).name for key in put] == ["frames.npy", "landmarks.npy", "motion.npy", "corpus.json"]
+    assert [Path(key).name for key in put] == ["00000.arrow", "corpus.json"]
 
 
 def test_one_that_was_half_put_is_put_again(corpus, store):
     publish([corpus], store)
-    for name in ("corpus.json", "frames.npy"):
+    for name in ("corpus.json", "00000.arrow"):
         store.remove(layout.corpus(corpus.fingerprint, name))
     with pytest.raises(Unreadable, match="is missing"):
         open_published(store, corpus.fingerprint)
@@ -100,11 +111,11 @@ def test_a_node_copies_it_once_for_all_its_workers(corpus, store, monkeypatch):
         worker.join()
     assert len(found) == 6
     assert all(same(one, corpus) for one in found)
-    assert len(copied) == 4
+    assert len(copied) == 2
 
 
 def opened(address: str, fingerprint: str) -> bytes:
-    return open_published(Store(address), fingerprint).frames.tobytes()
+    return b"".join(frames.tobytes() for frames in open_published(Store(address), fingerprint).frames)
 
 
 def test_workers_that_are_processes_share_the_copy_too(corpus, tmp_path, cache):
@@ -113,17 +124,19 @@ def test_workers_that_are_processes_share_the_copy_too(corpus, tmp_path, cache):
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         answers = pool.starmap(opened, [(store.address, corpus.fingerprint)] * 6)
     assert set(answers) == {corpus.frames.tobytes()}
-    assert len([name for name in everything(cache) if name.endswith("frames.npy")]) == 1
+    assert len([name for name in everything(cache) if name.endswith(".arrow")]) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("frames.npy", lambda whole: whole[:-5]),
-        ("frames.npy", lambda whole: b""),
+        ("00000.arrow", lambda whole: whole[:-5]),
+        ("00000.arrow", lambda whole: whole[: len(whole) // 2]),
+        ("00000.arrow", lambda whole: b""),
         ("corpus.json", lambda whole: whole[:50]),
         ("corpus.json", lambda whole: json.dumps(json.loads(whole) | {"fingerprint": "0" * 64}).encode()),
-        ("landmarks.npy", None),
+        ("corpus.json", lambda whole: whole.replace(b"00000.arrow", b"../../x.arrow")),
+        ("00000.arrow", None),
     ],
 )
 def test_a_damaged_copy_on_a_node_is_fetched_again(corpus, tmp_path, cache, name, content):
@@ -135,13 +148,24 @@ def test_a_damaged_copy_on_a_node_is_fetched_again(corpus, tmp_path, cache, name
     assert same(open_published(store, corpus.fingerprint), corpus)
 
 
+def flipped(text: bytes):
+    """Flips a bit where a text stands first."""
+
+    def damage(whole: bytes) -> bytes:
+        place = whole.index(text)
+        return whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        ("frames.npy", lambda whole: whole[:-1] + bytes([whole[-1] ^ 1])),
-        ("frames.npy", lambda whole: whole[:-9]),
-        ("motion.npy", lambda whole: whole[:-1] + bytes([whole[-1] ^ 1])),
-        ("corpus.json", lambda whole: whole.replace(b"ann-0", b"ann-9")),
+        ("00000.arrow", flipped(b"ann-0")),
+        ("00000.arrow", flipped(FRAME)),
+        ("00000.arrow", lambda whole: whole[:-9]),
+        ("corpus.json", lambda whole: whole.replace(b'"a"', b'"c"')),
+        ("corpus.json", lambda whole: whole.replace(b"00000.arrow", b"../../x.arrow")),
         ("corpus.json", lambda whole: b"{"),
     ],
 )

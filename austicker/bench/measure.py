@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
-from austicker import claim, grid, placements, plan, results
+from austicker import claim, grid, placements, plan, protocols, results
 from austicker.bench.record import Measured, Point
 from austicker.corpora import Progress
 from austicker.course import work_of
@@ -42,7 +42,7 @@ def measure(job: Job, store: Store, site: grid.Site, repeats: int, progress: Pro
     """Runs three folds of a job, then shards of it on one to all workers, and times everything.
 
     Args:
-        job: whose stages are measured, on its first corpus and seed.
+        job: whose stages are measured, on its first study and seed.
         store: an empty place for what is written meanwhile.
         site: the cluster.
         repeats: of how many interleaved rounds each timing is the median.
@@ -51,12 +51,13 @@ def measure(job: Job, store: Store, site: grid.Site, repeats: int, progress: Pro
     Raises:
         AustickerError: a task failed, or the corpus has a single fold.
     """
-    corpus = replace(job.corpora[0], folds=3)
-    job = replace(job, corpora=(corpus,), seeds=job.seeds[:1])
+    study, parts = next(iter(protocols.study_names(job.protocol, [choice.name for choice in job.corpora]).items()))
+    chosen = tuple(replace(choice, folds=3) for choice in job.corpora if choice.name in parts)
+    job = replace(job, corpora=chosen, seeds=job.seeds[:1])
     laid_out = plan.expand(job)
-    first, *others = (fold.name for fold in laid_out.folds[corpus.name])
+    first, *others = (fold.name for fold in laid_out.folds[study])
     if not others:
-        raise AustickerError(f"Corpus '{corpus.name}' has one fold: a benchmark needs two or more.")
+        raise AustickerError(f"'{study}' has one fold: a benchmark needs two or more.")
     tasks, pace = laid_out.tasks(store), Pace()
     with grid.cluster(site):
         runner = _Runner(laid_out, store, site)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from austicker import __version__
-from austicker.cli import pictures, runs, server, shelves
+from austicker.cli import data, pictures, runs, server, shelves
 from austicker.cli.server import INTERRUPTED
 from austicker.terminal import printable
 from austicker.types import AustickerError
@@ -37,12 +37,14 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": server.list_jobs,
     "generate": pictures.generate,
     "corpora": shelves.corpora,
+    "protocols": shelves.protocols,
     "models": shelves.models,
     "stickers": shelves.stickers,
     "placements": shelves.placements,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(data.app, name="data")
 
 
 def _version(wanted: bool) -> None:

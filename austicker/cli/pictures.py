@@ -13,6 +13,7 @@ from austicker.types import AustickerError
 def generate(
     output: Annotated[Path, typer.Argument(help="Folder for the pictures.", show_default=False)],
     corpus: Annotated[str | None, typer.Option(help="Corpus whose frames are attacked. (default: orl-motion)")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of a corpus that is not embedded, once prepared.")] = None,
     photos: Annotated[Path | None, typer.Option(help="Folder of your own photos instead of a corpus.")] = None,
     sticker: Annotated[list[str] | None, typer.Option(help="Name or PNG file; repeatable. (default: monkey)")] = None,
     placement: Annotated[str, typer.Option(help="See `austicker-grid placements`.")] = "centre",
@@ -58,7 +59,7 @@ def generate(
         if photos:
             written, skipped = pictures.from_folder(photos, look, output, progress)
         else:
-            opened = corpora.open_corpus(corpus or "orl-motion", progress=progress)
+            opened = corpora.open_corpus(corpus or "orl-motion", root, progress)
             written = pictures.from_corpus(opened, look, output, progress)
     for sentence in skipped:
         typer.echo(sentence, err=True)

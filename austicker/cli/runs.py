@@ -147,12 +147,17 @@ def status(store: StorePlace, as_json: AsJson = False) -> None:
     show(standing(Store(store)), as_json)
 
 
-def report(store: StorePlace) -> None:
+def report(
+    store: StorePlace,
+    faces: Annotated[
+        bool, typer.Option("--faces", help="Show people of recorded corpora who are known to have consented to it.")
+    ] = False,
+) -> None:
     """Write a store's report anew: tables, figures and index.html."""
     from austicker import submission
     from austicker.store import Store
 
-    typer.echo(submission.report(Store(store)))
+    typer.echo(submission.report(Store(store), faces=faces))
 
 
 def bench(

@@ -11,10 +11,16 @@ from austicker.cli.options import AsJson, show
 
 def corpora(as_json: AsJson = False) -> None:
     """List the corpora."""
-    from austicker.corpora import CORPORA, EMBEDDED, WITHOUT_ADAPTER
+    from austicker.corpora import EMBEDDED, names
 
-    known = {name: "embedded" if name in EMBEDDED else "needs its folder" for name in CORPORA.names()}
-    show(known | dict.fromkeys(WITHOUT_ADAPTER, "no adapter in this version") | known, as_json)
+    show({name: "embedded" if name in EMBEDDED else "needs its folder" for name in names()}, as_json)
+
+
+def protocols(as_json: AsJson = False) -> None:
+    """List the protocols: which clips of which corpora, in which classes, divided how."""
+    from austicker import protocols as known
+
+    show({name: known.protocol(name).summary for name in known.names()}, as_json)
 
 
 def models(as_json: AsJson = False) -> None:

@@ -1,66 +1,101 @@
-"""The shelf of labelled corpora; each is opened by name, decoded, aligned and packed."""
+"""The shelves of labelled corpora: those that are made here, and readers of those that lie in a folder of the user's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from austicker.registry import Registry
+from austicker.registry import Registry, nearest
 from austicker.types import AustickerError, Corpus
+
+if TYPE_CHECKING:
+    from austicker.corpora.source import Reader
 
 Progress = Callable[[int, int], None]
 """Called with (units done, units in all) while a corpus is prepared."""
 Opener = Callable[[Path | None, Progress], Corpus]
 """Opens a corpus: (root folder of the data or None, progress) -> Corpus."""
+Landmarks = Literal["mediapipe", "dlib", "corpus"]
+LANDMARKS: tuple[Landmarks, ...] = ("mediapipe", "dlib", "corpus")
+"""Who says where a face's 68 points are: a landmarker, or the corpus itself and MediaPipe where it does not."""
 
 CORPORA: Registry[Opener] = Registry(
     "corpus",
     "austicker.corpora",
     {"orl-motion": "austicker.corpora.orl_motion:open_corpus"},
 )
+"""Corpora that are ready when they are opened."""
+READERS: Registry[Reader] = Registry(
+    "corpus",
+    "austicker.readers",
+    {
+        "casme2": "austicker.corpora.casme2:read",
+        "samm": "austicker.corpora.samm:read",
+        "smic-hs": "austicker.corpora.smic:read_hs",
+        "smic-e-hs": "austicker.corpora.smic:read_e_hs",
+        "fer2013": "austicker.corpora.fer2013:read",
+        "ckplus": "austicker.corpora.ckplus:read",
+        "affectnet": "austicker.corpora.affectnet:read",
+        "manifest": "austicker.corpora.manifest:read",
+    },
+)
+"""Corpora that lie in a folder, and are decoded, aligned and packed once before they are opened."""
 EMBEDDED = ("orl-motion",)
 """Corpora that need no folder."""
-WITHOUT_ADAPTER = ("casme2", "samm", "smic-hs", "smic-e-hs", "fer2013", "ckplus", "affectnet")
-"""Licensed corpora of the papers that this version cannot read yet."""
 
 
 def silent(done: int, total: int) -> None:
     """Reports no progress."""
 
 
+def names() -> tuple[str, ...]:
+    """Returns the names of all corpora."""
+    return tuple(dict.fromkeys([*CORPORA.names(), *READERS.names()]))
+
+
 def check(name: str, root: Path | None, where: str) -> None:
     """Refuses a corpus that cannot be opened.
 
     Raises:
-        AustickerError: unknown name, no adapter yet, or a folder that is not there.
+        AustickerError: unknown name, no folder, or one that is not there.
     """
-    missing_adapters([name], where)
-    CORPORA.check(name, where)
+    if name not in names():
+        hint = nearest(name, names()) or f"; known: {', '.join(names())}"
+        raise AustickerError(f"Unknown corpus '{name}' in {where}{hint}.")
     if name not in EMBEDDED and root is None:
-        raise AustickerError(f"Corpus '{name}' in {where} needs the folder of its data: give it as 'root'.")
+        raise AustickerError(
+            f"Corpus '{name}' in {where} needs the folder of its data: give it as 'root', or with --root or "
+            "--set corpora.0.root=FOLDER."
+        )
     if root is not None and not root.is_dir():
         raise AustickerError(f"The folder '{root}' of corpus '{name}' in {where} does not exist: correct its 'root'.")
 
 
-def missing_adapters(names: Iterable[str], where: str) -> None:
-    """Refuses corpora of the papers whose adapters are not written yet, all in one sentence.
+def check_landmarks(name: str, where: str) -> Landmarks:
+    """Returns the name of a source of landmarks when it is known.
 
     Raises:
-        AustickerError: at least one of `names` has no adapter.
+        AustickerError: it is not.
     """
-    lacking = [name for name in names if name in WITHOUT_ADAPTER and name not in CORPORA.names()]
-    if lacking:
-        raise AustickerError(
-            f"No adapter in this version for {', '.join(lacking)} (named in {where}): "
-            f"use one of {', '.join(CORPORA.names())}."
-        )
+    for known in LANDMARKS:
+        if name == known:
+            return known
+    raise AustickerError(f"Unknown landmarks '{name}' in {where}{nearest(name, LANDMARKS)}: {', '.join(LANDMARKS)}.")
 
 
-def open_corpus(name: str, root: Path | None = None, progress: Progress = silent) -> Corpus:
-    """Opens a corpus, preparing and caching it on first use.
+def open_corpus(
+    name: str, root: Path | None = None, progress: Progress = silent, landmarks: Landmarks = "mediapipe"
+) -> Corpus:
+    """Opens a corpus; an embedded one is prepared on first use, another must have been.
 
     Raises:
-        AustickerError: the corpus is unknown or its data cannot be read.
+        AustickerError: the corpus is unknown, not prepared, or cannot be read.
     """
     check(name, root, "the call")
-    return CORPORA[name](root, progress)
+    if name in CORPORA.names():
+        return CORPORA[name](root, progress)
+    from austicker.corpora.prepared import Preparation, open_prepared
+
+    assert root is not None  # nosec B101 # `check` refused it
+    return open_prepared(Preparation(name=name, root=root, landmarks=landmarks))

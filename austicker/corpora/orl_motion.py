@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from austicker.corpora import Progress, facs, packed, planted
 from austicker.corpora.mesh_warp import Field, MeshWarp, inside, mesh_displacement, window, with_margin
+from austicker.corpora.shards import Packed
 from austicker.faces import LEFT_IRIS, RIGHT_IRIS, Detector, detector, ibug_68
 from austicker.motion import clip_motion
 from austicker.regions import EYE_DISTANCE, NAMES, locate
@@ -76,7 +77,7 @@ PHOTOS: Mapping[int, int] = {
 class Settings:
     """Everything that shapes the corpus; lengths in fractions of the aligned face's width unless named otherwise."""
 
-    version: int = 2
+    version: int = 3
     seed: int = 2024
     clips_per_class: int = 2
     frames: int = 18
@@ -91,8 +92,6 @@ class Settings:
     light: float = 0.02
 
 
-Made = tuple[list[Clip], Bytes, Floats, Floats]
-"""One person's clips, frames (clip, frame, h, w, 1), landmarks (clip, frame, 68, 2) and motion (clip, 14)."""
 MARGIN_PX = 24
 """Picture kept around the aligned face while it moves, so that no border comes into view."""
 
@@ -140,48 +139,36 @@ def recipe_digest(settings: Settings) -> str:
 def make(settings: Settings, progress: Progress) -> Corpus:
     """Makes the corpus, one process per core, one person at a time each."""
     workers = min(len(PHOTOS), os.cpu_count() or 1)
-    done: dict[int, Made] = {}
+    done: dict[int, list[Packed]] = {}
     progress(0, len(PHOTOS))
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = {pool.submit(make_person, number, settings): number for number in PHOTOS}
         for future in as_completed(futures):
             done[futures[future]] = future.result()
             progress(len(done), len(PHOTOS))
-    people = [done[number] for number in PHOTOS]
-    clips = tuple(clip for person in people for clip in person[0])
-    frames = np.concatenate([person[1] for person in people])
-    landmarks = np.concatenate([person[2] for person in people])
-    motion = np.concatenate([person[3] for person in people])
-    return Corpus(
+    return packed.corpus_of(
+        [clip for number in PHOTOS for clip in done[number]],
         name="orl-motion",
         labels=LABELS,
-        clips=clips,
-        fingerprint=packed.fingerprint(clips, frames, landmarks, motion),
         synthetic=SYNTHETIC,
         planted=planted.load().edges,
-        frames=frames,
-        landmarks=landmarks,
-        motion=motion,
     )
 
 
-def make_person(number: int, settings: Settings) -> Made:
+def make_person(number: int, settings: Settings) -> list[Packed]:
     """Makes all clips of one person and measures their motion."""
     cv2.setNumThreads(1)
     with detector() as detect:
         person = _align(number, detect, settings)
-    made = [
+    made = (
         _make_clip(person, label, repeat, settings)
         for label in range(len(LABELS))
         for repeat in range(settings.clips_per_class)
-    ]
-    motion = [clip_motion(clip, frames, landmarks) for clip, frames, landmarks in made]
-    return (
-        [clip for clip, _, _ in made],
-        np.stack([frames for _, frames, _ in made]),
-        np.stack([landmarks for _, _, landmarks in made]),
-        np.stack(motion),
     )
+    return [
+        Packed(clip=clip, frames=frames, landmarks=landmarks, motion=clip_motion(clip, frames, landmarks))
+        for clip, frames, landmarks in made
+    ]
 
 
 def _read_photo(number: int) -> Bytes:

@@ -1,23 +1,55 @@
-"""A prepared corpus on disk: four files in one folder, written whole or not at all; knows no corpus' format."""
+"""A prepared corpus on disk: a folder of Arrow shards and a record, written whole or not at all; decodes nothing."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
+import pyarrow as pa
 
-from austicker.types import AustickerError, Bytes, Clip, Corpus, Floats
+from austicker.corpora.shards import SHARD_BYTES, Chain, Packed, Shard, content_digest, row_digest, serialised
+from austicker.corpora.source import Finding
+from austicker.types import AustickerError, Corpus
 
 RECORD = "corpus.json"
-FILES = ("frames.npy", "landmarks.npy", "motion.npy", RECORD)
-"""What a prepared corpus consists of, the record last."""
+_SHARD = re.compile(r"[0-9a-z-]{1,80}\.arrow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a packed corpus says of itself.
+
+    Attributes:
+        shards: names of its files, in order of the clips.
+        findings: what was left out or repaired on the way here.
+        source: whatever its maker wants to know again, such as the state of the annotations.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    fingerprint: str
+    shards: tuple[str, ...]
+    synthetic: str = ""
+    planted: tuple[tuple[str, str], ...] = ()
+    consented: tuple[str, ...] = ()
+    lacks_subjects: bool = False
+    findings: tuple[Finding, ...] = ()
+    source: str = ""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Returns every file of the folder, the record last."""
+        return (*self.shards, RECORD)
 
 
 def cache_folder() -> Path:
@@ -25,18 +57,37 @@ def cache_folder() -> Path:
     return Path(os.environ.get("AUSTICKER_CACHE") or platformdirs.user_cache_path("austicker")) / "corpora"
 
 
-def fingerprint(clips: tuple[Clip, ...], frames: Bytes, landmarks: Floats, motion: Floats) -> str:
-    """Returns the digest of everything in a corpus that can change a verdict."""
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(clip) for clip in clips], sort_keys=True).encode())
-    for array in (frames, landmarks, motion):
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+def fingerprint(labels: Sequence[str], row_digests: Iterable[str]) -> str:
+    """Returns the digest of everything in a corpus that can change a verdict, from those of its rows in order."""
+    return hashlib.sha256("\n".join([json.dumps(list(labels)), *row_digests]).encode()).hexdigest()
 
 
 def fingerprint_of(corpus: Corpus) -> str:
     """Returns the digest of what a corpus really holds, every frame of it read."""
-    return fingerprint(corpus.clips, corpus.frames, corpus.landmarks, corpus.motion)
+    rows = zip(corpus.clips, corpus.frames, corpus.landmarks, corpus.motion, strict=True)
+    return fingerprint(
+        corpus.labels,
+        (row_digest(clip, content_digest(frames), landmarks, motion) for clip, frames, landmarks, motion in rows),
+    )
+
+
+def corpus_of(clips: Sequence[Packed], labels: tuple[str, ...], **words: Any) -> Corpus:
+    """Returns a corpus in memory; `words` are its name and whatever else `Corpus` takes in words."""
+    digests = tuple(packed.digest for packed in clips)
+    rows = (
+        row_digest(packed.clip, digest, packed.landmarks, packed.motion)
+        for packed, digest in zip(clips, digests, strict=True)
+    )
+    return Corpus(
+        labels=labels,
+        clips=tuple(packed.clip for packed in clips),
+        fingerprint=fingerprint(labels, rows),
+        digests=digests,
+        frames=[packed.frames for packed in clips],
+        landmarks=[packed.landmarks for packed in clips],
+        motion=np.stack([packed.motion for packed in clips]),
+        **words,
+    )
 
 
 def reserve(name: str, folder: Path) -> None:
@@ -64,15 +115,21 @@ def save(corpus: Corpus, folder: Path) -> None:
     except OSError as error:
         raise _unwritable(corpus.name, folder, error) from error
     try:
-        np.save(draft / "frames.npy", corpus.frames)
-        np.save(draft / "landmarks.npy", corpus.landmarks)
-        np.save(draft / "motion.npy", corpus.motion)
-        record = {
-            field.name: getattr(corpus, field.name)
-            for field in dataclasses.fields(corpus)
-            if field.name not in ("frames", "landmarks", "motion", "clips")
-        } | {"clips": [dataclasses.asdict(clip) for clip in corpus.clips]}
-        (draft / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        names = []
+        for number, clips in enumerate(_cut(corpus)):
+            names.append(f"{number:05d}.arrow")
+            (draft / names[-1]).write_bytes(serialised(clips))
+        record = Record(
+            name=corpus.name,
+            labels=corpus.labels,
+            fingerprint=corpus.fingerprint,
+            shards=tuple(names),
+            synthetic=corpus.synthetic,
+            planted=corpus.planted,
+            consented=corpus.consented,
+            lacks_subjects=corpus.lacks_subjects,
+        )
+        (draft / RECORD).write_bytes(in_bytes(record))
         draft.chmod(0o755)
         if not folder.exists():
             draft.rename(folder)
@@ -83,6 +140,30 @@ def save(corpus: Corpus, folder: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def _cut(corpus: Corpus) -> Iterator[list[Packed]]:
+    """Yields the clips in runs of about `SHARD_BYTES`."""
+    run: list[Packed] = []
+    for number, clip in enumerate(corpus.clips):
+        run.append(
+            Packed(
+                clip=clip,
+                frames=corpus.frames[number],
+                landmarks=corpus.landmarks[number],
+                motion=corpus.motion[number],
+            )
+        )
+        if sum(packed.frames.nbytes for packed in run) >= SHARD_BYTES:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def in_bytes(record: Record) -> bytes:
+    """Returns a record as it is written."""
+    return json.dumps(asdict(record), indent=1).encode()
+
+
 def _unwritable(name: str, folder: Path, error: OSError) -> AustickerError:
     reason = error.strerror or error
     return AustickerError(
@@ -91,32 +172,68 @@ def _unwritable(name: str, folder: Path, error: OSError) -> AustickerError:
     )
 
 
+def read_record(folder: Path) -> Record | None:
+    """Returns a folder's record, or None where there is none.
+
+    Raises:
+        AustickerError: it is damaged.
+    """
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        found = Record(
+            **{
+                **record,
+                "planted": tuple((cause, effect) for cause, effect in record["planted"]),
+                "findings": tuple(Finding(**finding) for finding in record["findings"]),
+                **{key: tuple(record[key]) for key in ("labels", "shards", "consented")},
+            }
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, error) from error
+    if not all(_SHARD.fullmatch(name) for name in found.shards):
+        raise damaged(folder, "its record names files that are no shards")
+    return found
+
+
 def load(folder: Path) -> Corpus | None:
-    """Opens a prepared corpus with memory-mapped frames, or returns None where there is none.
+    """Opens a prepared corpus with memory-mapped frames, or returns None where there is no folder.
 
     Raises:
         AustickerError: the folder is damaged.
     """
     if not folder.exists():
         return None
+    record = read_record(folder)
+    if record is None:
+        raise damaged(folder, f"it has no {RECORD}")
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        frames = np.load(folder / "frames.npy", mmap_mode="r")
-        landmarks = np.load(folder / "landmarks.npy")
-        motion = np.load(folder / "motion.npy")
+        shards = [Shard(folder / name) for name in record.shards]
+        clips = tuple(clip for shard in shards for clip in shard.clips(record.name))
         corpus = Corpus(
-            name=record["name"],
-            labels=tuple(record["labels"]),
-            clips=tuple(Clip(**{**clip, "action_units": tuple(clip["action_units"])}) for clip in record["clips"]),
-            fingerprint=record["fingerprint"],
-            synthetic=record["synthetic"],
-            planted=tuple((cause, effect) for cause, effect in record["planted"]),
-            frames=frames,
-            landmarks=landmarks,
-            motion=motion,
+            name=record.name,
+            labels=record.labels,
+            clips=clips,
+            fingerprint=record.fingerprint,
+            digests=tuple(digest for shard in shards for digest in shard.words("digest")),
+            synthetic=record.synthetic,
+            planted=record.planted,
+            consented=record.consented,
+            lacks_subjects=record.lacks_subjects,
+            frames=Chain([shard.frames() for shard in shards]),
+            landmarks=Chain([shard.landmarks() for shard in shards]),
+            motion=np.concatenate([shard.motion() for shard in shards]),
+            folder=folder,
         )
-        if not len(corpus.clips) == len(frames) == len(landmarks) == len(motion):
-            raise ValueError("its files are of different lengths")
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-        raise AustickerError(f"The prepared corpus in '{folder}' is damaged ({error}): delete that folder.") from error
+        rows = (digest for shard in shards for digest in shard.words("row_digest"))
+        if fingerprint(record.labels, rows) != record.fingerprint:
+            raise ValueError("its shards are not those of its record")
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise damaged(folder, error) from error
     return corpus
+
+
+def damaged(folder: Path, reason: object) -> AustickerError:
+    """Returns the error of a folder that cannot be opened."""
+    return AustickerError(f"The prepared corpus in '{folder}' is damaged ({reason}): delete that folder.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from austicker.corpora import packed
-from austicker.store import Store, layout
+from austicker.store import Store, Unreadable, layout
 from austicker.types import AustickerError, Corpus
 
 
@@ -32,10 +32,20 @@ def publish(corpora: Iterable[Corpus], store: Store) -> dict[str, str]:
 
 
 def _put(corpus: Corpus, store: Store) -> None:
+    if corpus.folder is not None:
+        _upload(corpus.folder, corpus.fingerprint, store)
+        return
     with _draft(f"publish-{corpus.fingerprint}") as draft:
         packed.save(corpus, draft / "corpus")
-        for name in packed.FILES:
-            store.upload(draft / "corpus" / name, layout.corpus(corpus.fingerprint, name))
+        _upload(draft / "corpus", corpus.fingerprint, store)
+
+
+def _upload(folder: Path, fingerprint: str, store: Store) -> None:
+    record = packed.read_record(folder)
+    if record is None or record.fingerprint != fingerprint:
+        raise packed.damaged(folder, "its record is not that of the opened corpus")
+    for name in record.files:
+        store.upload(folder / name, layout.corpus(fingerprint, name))
 
 
 def open_published(store: Store, fingerprint: str) -> Corpus:
@@ -71,10 +81,14 @@ def _cached(folder: Path, fingerprint: str) -> Corpus | None:
 def _copy(store: Store, fingerprint: str, folder: Path) -> None:
     """Copies a corpus to the cache, whole or not at all; every byte of it is checked once, here."""
     with _draft(folder.name) as draft:
-        for name in packed.FILES:
-            store.download(layout.corpus(fingerprint, name), draft / name)
+        store.download(layout.corpus(fingerprint, packed.RECORD), draft / packed.RECORD)
         try:
+            record = packed.read_record(draft)
+            for name in record.shards if record else ():
+                store.download(layout.corpus(fingerprint, name), draft / name)
             corpus = packed.load(draft)
+        except Unreadable:
+            raise
         except AustickerError as error:
             raise _damaged(store, fingerprint) from error
         if corpus is None or packed.fingerprint_of(corpus) != fingerprint:

@@ -86,6 +86,7 @@ class SourceClip:
         crop: the face, where the annotation has it.
         landmarks: the annotation's own points of each frame: a file below the root (text with 68 lines "x y", or
             .npy), or the points themselves; () where there are none.
+        repairs: names of the rules that mended it, filled in from the findings by `prepared.Preparation.read`.
     """
 
     clip: str
@@ -99,6 +100,7 @@ class SourceClip:
     split: str = ""
     crop: Crop | None = None
     landmarks: tuple[str | Points, ...] = ()
+    repairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,12 @@ class CorpusInfo:
         synthetic: one sentence to print wherever results are shown, or "" for recorded clips.
         planted: edges (cause, effect) of a planted causal model, or () where the truth is unknown.
         folds_run: folds that the job evaluates, of `folds_total` that the protocol has.
+        parts: the corpora of which it consists; itself alone unless it is a composite.
+        counts: sentences that set the clips found beside the published numbers.
+        left_out: training clips left out because their pictures are among the test clips.
+        repaired: clips by the rule that mended their annotation or frames.
+        consented: subjects who allowed the publication of their pictures.
+        lacks_subjects: the corpus does not say who is who, so every clip counts as a person of its own.
     """
 
     labels: tuple[str, ...]
@@ -29,6 +35,12 @@ class CorpusInfo:
     planted: tuple[tuple[str, str], ...] = ()
     folds_run: int
     folds_total: int
+    parts: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+    left_out: int = 0
+    repaired: Mapping[str, int] = field(default_factory=dict)
+    consented: tuple[str, ...] = ()
+    lacks_subjects: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from austicker import corpora, regions, results, stickers
+from austicker import pseudonyms, regions, results, stickers
+from austicker.corpora.views import select
 from austicker.generate import adversarial
 from austicker.job import Job, from_record
 from austicker.models import published
+from austicker.plan import open_choice
 from austicker.planted_truth import against_truth
 from austicker.report.context import Context, CorpusInfo, ModelInfo
 from austicker.stages import read_graphs, read_job
@@ -25,11 +26,17 @@ ENLARGE = 2
 """Example pictures are shown at this multiple of the corpus' resolution."""
 
 
-def gather(store: Store) -> tuple[pl.DataFrame, Context]:
+def gather(store: Store, *, faces: bool = False) -> tuple[pl.DataFrame, Context]:
     """Returns the verdicts of the cells that the store's job expects, and everything else that is printed.
 
+    People of recorded corpora stand there under pseudonyms, and without their faces.
+
+    Args:
+        store: where the job is.
+        faces: show the faces of those subjects of a recorded corpus who consented to that.
+
     Raises:
-        AustickerError: the folder holds no job, or a record in it is damaged.
+        AustickerError: the folder holds no job, a record in it is damaged, or faces are asked for and may not be shown.
     """
     record = read_job(store)
     job = from_record(record["job"])
@@ -38,10 +45,11 @@ def gather(store: Store) -> tuple[pl.DataFrame, Context]:
     infos = {name: _corpus_info(info) for name, info in record["corpora"].items()}
     graphs = read_graphs(store, record)
     truth = {key: against_truth(graph, planted) for key, graph in graphs.items() if (planted := infos[key[0]].planted)}
-    opened = _opened(job, infos)
+    names = _masks(store, verdicts, infos, graphs)
+    opened = _opened(job, infos, faces)
     context = Context(
         name=job.name,
-        job=record["job"],
+        job=_without_places(record["job"]),
         provenance=record["provenance"],
         corpora=infos,
         models={settings.label: _model_info(store, settings, record["weights"]) for settings in job.models},
@@ -49,17 +57,46 @@ def gather(store: Store) -> tuple[pl.DataFrame, Context]:
         cells_done=verdicts["cell"].n_unique(),
         graphs=graphs,
         truth=truth,
-        failures=store.failures(),
-        **_pictures(opened, verdicts),
+        failures=[_masked(failure, names) for failure in store.failures()],
+        **_pictures(opened, verdicts, names),
     )
     return verdicts, context
+
+
+def _without_places(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the canonical job without the folders of the user's machine."""
+    return {**job, "corpora": [{**corpus, "root": None} for corpus in job["corpora"]]}
+
+
+def _masks(
+    store: Store,
+    verdicts: pl.DataFrame,
+    infos: Mapping[str, CorpusInfo],
+    graphs: Iterable[tuple[str, str]],
+) -> dict[str, str]:
+    """Returns the names under which people of recorded corpora, and their clips, are shown."""
+    import polars as pl
+
+    recorded = [name for name, info in infos.items() if not info.synthetic]
+    shown = verdicts.filter(pl.col("corpus").is_in(recorded)).select("corpus", "subject", "clip").unique().sort("clip")
+    people = {(corpus, subject) for corpus, subject, _ in shown.iter_rows()}
+    people |= {(corpus, fold) for corpus, fold in graphs if corpus in recorded}
+    names = pseudonyms.of_store(store, people)
+    masks = {subject: names[corpus, subject] for corpus, subject in people}
+    for number, (corpus, subject, clip) in enumerate(shown.iter_rows(), 1):
+        masks.setdefault(clip, f"{names[corpus, subject]}-{number}")
+    return masks
+
+
+def _masked(failure: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {key: pseudonyms.masked(value, names) if isinstance(value, str) else value for key, value in failure.items()}
 
 
 def _corpus_info(record: Mapping[str, Any]) -> CorpusInfo:
     return CorpusInfo(
         **{
             **record,
-            "labels": tuple(record["labels"]),
+            **{key: tuple(record.get(key, ())) for key in ("labels", "parts", "counts", "consented")},
             "planted": tuple((cause, effect) for cause, effect in record["planted"]),
         }
     )
@@ -86,37 +123,59 @@ def _parameters(store: Store, identity: str) -> int:
         return 0
 
 
-def _opened(job: Job, infos: Mapping[str, CorpusInfo]) -> Corpus | None:
-    """Returns a corpus whose faces may be shown, where this machine has one: only synthetic motion is exempt."""
-    for choice in job.corpora:
-        if infos[choice.name].synthetic:
-            try:
-                corpus = corpora.open_corpus(choice.name, Path(choice.root) if choice.root else None)
-            except AustickerError:
-                continue  # the report does without pictures; every number comes from the verdicts
-            if corpus.fingerprint == infos[choice.name].fingerprint:
-                return corpus
+def _opened(job: Job, infos: Mapping[str, CorpusInfo], faces: bool) -> Corpus | None:
+    """Returns a corpus of which every face may be shown, where this machine has one.
+
+    Synthetic motion is exempt; of a recorded corpus it is the clips of those who consented, if faces are asked for.
+    """
+    may_show = [
+        choice
+        for choice in job.corpora
+        if choice.name in infos and (infos[choice.name].synthetic or (faces and infos[choice.name].consented))
+    ]
+    if faces and not any(infos[choice.name].consented for choice in may_show):
+        raise AustickerError(
+            f"No subject of {', '.join(infos)} is known to have consented to publication: list their ids in "
+            "'consented.txt' beside the corpus' data if its licence says so, prepare it again and submit the job again."
+        )
+    for choice in may_show:
+        try:
+            corpus = open_choice(choice)
+        except AustickerError:
+            continue  # the report does without pictures; every number comes from the verdicts
+        if corpus.fingerprint == infos[choice.name].fingerprint:
+            return corpus if corpus.synthetic else _of_consented(corpus)
     return None
 
 
-def _pictures(corpus: Corpus | None, verdicts: pl.DataFrame) -> dict[str, Any]:
+def _of_consented(corpus: Corpus) -> Corpus:
+    positions = [number for number, clip in enumerate(corpus.clips) if clip.subject in corpus.consented]
+    same = {label: label for label in range(len(corpus.labels))}
+    return select(corpus, positions, corpus.labels, same)
+
+
+def _pictures(corpus: Corpus | None, verdicts: pl.DataFrame, names: Mapping[str, str]) -> dict[str, Any]:
     """Returns the mean face with its regions, and a strip of attacked apex frames."""
-    if corpus is None:
+    if corpus is None or not corpus.clips:
         return {}
-    landmarks = np.stack([corpus.landmarks[i][clip.onset] for i, clip in enumerate(corpus.clips)])
-    onsets = np.stack([corpus.frames[i][clip.onset] for i, clip in enumerate(corpus.clips)])
-    mean = np.rint(onsets.mean(axis=0)).astype(np.uint8)
-    height, width = mean.shape[:2]
-    boxes: Mapping[str, Box] = regions.locate(landmarks.mean(axis=0), aspect=width / height)
-    return {"face": _rgb(mean), "boxes": boxes, "examples": _examples(corpus, verdicts)}
+    landmarks = np.mean([corpus.landmarks[i][clip.onset] for i, clip in enumerate(corpus.clips)], axis=0)
+    onsets = (corpus.frames[i][clip.onset].astype(np.float64) for i, clip in enumerate(corpus.clips))
+    mean = np.rint(sum(onsets) / len(corpus.clips)).astype(np.uint8)
+    width, height = corpus.size
+    boxes: Mapping[str, Box] = regions.locate(landmarks, aspect=width / height)
+    return {"face": _rgb(mean), "boxes": boxes, "examples": _examples(corpus, verdicts, names)}
 
 
-def _examples(corpus: Corpus, verdicts: pl.DataFrame) -> list[tuple[str, Bytes]]:
+def _examples(corpus: Corpus, verdicts: pl.DataFrame, names: Mapping[str, str]) -> list[tuple[str, Bytes]]:
     """Returns for each shipped sticker one attacked apex frame at the causal place, of a different person each."""
     import polars as pl
 
+    shown = sorted({clip.subject for clip in corpus.clips})
     rows = verdicts.filter(
-        (pl.col("corpus") == corpus.name) & (pl.col("placement") == "causal") & pl.col("x").is_not_null()
+        (pl.col("corpus") == corpus.name)
+        & (pl.col("placement") == "causal")
+        & pl.col("x").is_not_null()
+        & pl.col("subject").is_in(shown)
     )
     positions = {clip.clip: number for number, clip in enumerate(corpus.clips)}
     made: list[tuple[str, Bytes]] = []
@@ -131,7 +190,7 @@ def _examples(corpus: Corpus, verdicts: pl.DataFrame) -> list[tuple[str, Bytes]]
         place = Placement(name="causal", region=row["region"], centre=Point(x=row["x"], y=row["y"]))
         picture = adversarial(frame, stickers.load(name), place, size)
         large: Bytes = np.repeat(np.repeat(picture, ENLARGE, axis=0), ENLARGE, axis=1)
-        made.append((f"{name}, {row['clip']}", large))
+        made.append((f"{name}, {names.get(row['clip'], row['clip'])}", large))
     return made
 
 

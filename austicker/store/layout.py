@@ -13,7 +13,8 @@ FAILURES = "failures"
 REPORT = "report"
 CORPORA = "corpora"
 MLFLOW = "mlflow"
-PARTS = (MODELS, GRAPHS, VERDICTS, FAILURES, REPORT, CORPORA, MLFLOW, PROGRESS)
+PSEUDONYMS = "pseudonyms.json"
+PARTS = (MODELS, GRAPHS, VERDICTS, FAILURES, REPORT, CORPORA, MLFLOW, PROGRESS, PSEUDONYMS)
 """What lies directly in a store, beside the job."""
 
 

@@ -1,0 +1,216 @@
+"""Packed clips as Arrow files: one row a clip, its frames one run of bytes that is read where it lies.
+
+A shard is uncompressed Arrow IPC of a single record batch, so a memory-mapped one costs no copy and every process of a
+machine shares its pages. It knows no folder and no corpus.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from austicker.corpora.source import Finding
+from austicker.regions import NAMES, locate
+from austicker.types import Bytes, Clip, Floats
+
+SHARD_BYTES = 64 * 2**20
+"""Frames of one shard, about: what a worker packs in some seconds, and an object store takes in one request."""
+T = TypeVar("T", bound=np.generic)
+
+SCHEMA = pa.schema(
+    [
+        pa.field("clip", pa.string(), nullable=False),
+        pa.field("subject", pa.string(), nullable=False),
+        pa.field("label", pa.int32(), nullable=False),
+        pa.field("onset", pa.int32(), nullable=False),
+        pa.field("apex", pa.int32(), nullable=False),
+        pa.field("offset", pa.int32(), nullable=False),
+        pa.field("action_units", pa.list_(pa.string()), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("repairs", pa.list_(pa.string()), nullable=False),
+        # sha256 of the frames, and of everything in the row
+        pa.field("digest", pa.string(), nullable=False),
+        pa.field("row_digest", pa.string(), nullable=False),
+        # (frame, h, w, c) uint8; (frame, 68, 2) x and y as fractions of the face; (frame, 14, 4) centre and half-size
+        pa.field("frames", pa.large_binary(), nullable=False),
+        pa.field("landmarks", pa.large_list(pa.float32()), nullable=False),
+        pa.field("regions", pa.large_list(pa.float32()), nullable=False),
+        pa.field("motion", pa.list_(pa.float32(), len(NAMES)), nullable=False),
+    ]
+)
+_WORDS = ("clip", "subject", "label", "onset", "apex", "offset", "action_units", "split", "repairs")
+_SIZE = b"austicker.size"
+_FINDINGS = b"austicker.findings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """One clip, decoded and aligned.
+
+    Attributes:
+        frames: (frame, h, w, c) uint8.
+        landmarks: (frame, 68, 2) float32 fractions of the face.
+        motion: (14,) float32, `motion.region_motion`.
+    """
+
+    clip: Clip
+    frames: Bytes = field(repr=False)
+    landmarks: Floats = field(repr=False)
+    motion: Floats = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Returns the digest of the frames alone."""
+        return content_digest(self.frames)
+
+
+def content_digest(frames: Bytes) -> str:
+    """Returns the digest of pictures (frame, h, w, c) uint8: equal pictures of equal size, equal digests."""
+    digest = hashlib.sha256(f"{frames.shape}".encode())
+    digest.update(np.ascontiguousarray(frames).data)
+    return digest.hexdigest()
+
+
+def row_digest(clip: Clip, frames_digest: str, landmarks: Floats, motion: Floats) -> str:
+    """Returns the digest of everything in a row that can change a verdict."""
+    words = {name: value for name, value in asdict(clip).items() if name != "corpus"}
+    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    digest.update(frames_digest.encode())
+    for array in (landmarks, motion):
+        digest.update(f"{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array, np.float32).data)
+    return digest.hexdigest()
+
+
+def serialised(clips: Sequence[Packed], findings: Iterable[Finding] = ()) -> pa.Buffer:
+    """Returns a shard's bytes.
+
+    Args:
+        clips: at least one, all with faces of one size, or none.
+        findings: what was found wrong with clips of this shard while they were packed.
+    """
+    columns: dict[str, list[Any]] = {name: [getattr(packed.clip, name) for packed in clips] for name in _WORDS}
+    columns["digest"] = [packed.digest for packed in clips]
+    columns["row_digest"] = [
+        row_digest(packed.clip, digest, packed.landmarks, packed.motion)
+        for packed, digest in zip(clips, columns["digest"], strict=True)
+    ]
+    columns["frames"] = [np.ascontiguousarray(packed.frames).data for packed in clips]
+    columns["landmarks"] = [packed.landmarks.astype(np.float32).ravel() for packed in clips]
+    columns["regions"] = [_regions(packed) for packed in clips]
+    columns["motion"] = [packed.motion.astype(np.float32) for packed in clips]
+    size = list(clips[0].frames.shape[1:]) if clips else []
+    metadata = {_SIZE: json.dumps(size), _FINDINGS: json.dumps([asdict(finding) for finding in findings])}
+    arrays = [pa.array(columns[item.name], item.type) for item in SCHEMA]
+    batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA.with_metadata(metadata))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def _regions(packed: Packed) -> Floats:
+    height, width = packed.frames.shape[1:3]
+    boxes = [locate(points, aspect=width / height) for points in packed.landmarks]
+    flat = [(box.centre.x, box.centre.y, box.half_width, box.half_height) for frame in boxes for box in frame.values()]
+    return np.asarray(flat, np.float32).ravel()
+
+
+class Shard:
+    """One opened shard.
+
+    Raises:
+        OSError, pa.ArrowException, ValueError, KeyError: the file is missing or damaged; its reader puts that in words.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all().combine_chunks()
+        if not table.schema.equals(SCHEMA):
+            raise ValueError("a shard has other columns")
+        metadata = table.schema.metadata
+        self.rows = table.num_rows
+        self.findings = tuple(Finding(**record) for record in json.loads(metadata[_FINDINGS]))
+        self._table, self._size = table, tuple(json.loads(metadata[_SIZE]))
+
+    def clips(self, corpus: str) -> Iterator[Clip]:
+        """Yields the clips' records."""
+        for row in self._table.select(_WORDS).to_pylist():
+            lists = {name: tuple(row[name]) for name in ("action_units", "repairs")}
+            yield Clip(**{**row, **lists}, corpus=corpus)
+
+    def words(self, name: str) -> list[str]:
+        """Returns a column of texts."""
+        texts: list[str] = self._table[name].to_pylist()
+        return texts
+
+    def frames(self) -> Runs[np.uint8]:
+        """Returns each clip's frames (frame, h, w, c), without a copy."""
+        chunk = self._chunk("frames")
+        if chunk is None:
+            return Runs(np.empty(0, np.uint8), np.zeros(1, np.int64), ())
+        _, offsets, values = chunk.buffers()
+        return Runs(np.frombuffer(values, np.uint8), np.frombuffer(offsets, np.int64), self._size)
+
+    def landmarks(self) -> Runs[np.float32]:
+        """Returns each clip's landmarks (frame, 68, 2), without a copy."""
+        chunk = self._chunk("landmarks")
+        if chunk is None:
+            return Runs(np.empty(0, np.float32), np.zeros(1, np.int64), ())
+        return Runs(chunk.values.to_numpy(), chunk.offsets.to_numpy(), (68, 2))
+
+    def motion(self) -> Floats:
+        """Returns the motion (clip, 14)."""
+        chunk = self._chunk("motion")
+        flat = np.empty(0, np.float32) if chunk is None else chunk.values.to_numpy()
+        moved: Floats = flat.reshape(-1, len(NAMES))
+        return moved
+
+    def _chunk(self, name: str) -> Any:
+        return self._table[name].chunk(0) if self.rows else None
+
+
+class Runs(Generic[T]):
+    """Arrays that lie one after the other in one buffer."""
+
+    def __init__(self, values: np.ndarray[Any, np.dtype[T]], offsets: Any, shape: tuple[int, ...]) -> None:
+        self._values, self._offsets, self._shape = values, offsets, shape
+        whole = int(np.prod(shape)) if shape else 1
+        if len(values) < offsets[-1] or (np.diff(offsets) % whole).any():
+            raise ValueError("a shard's rows are cut off")
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, row: int) -> np.ndarray[Any, np.dtype[T]]:
+        return self._values[self._offsets[row] : self._offsets[row + 1]].reshape(-1, *self._shape)
+
+
+class Chain(Sequence[np.ndarray[Any, np.dtype[T]]]):
+    """Several runs as one sequence; an array is made when it is asked for."""
+
+    def __init__(self, parts: Sequence[Runs[T]]) -> None:
+        self._parts = parts
+        self._starts = [0, *accumulate(len(part) for part in parts)]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, position: Any) -> Any:
+        """Returns one array, or a list of them for a slice."""
+        if isinstance(position, slice):
+            return [self[number] for number in range(*position.indices(len(self)))]
+        number = int(position) + (len(self) if position < 0 else 0)
+        if not 0 <= number < len(self):
+            raise IndexError(position)
+        part = bisect_right(self._starts, number) - 1
+        return self._parts[part][number - self._starts[part]]
