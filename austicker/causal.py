@@ -266,7 +266,7 @@ def discover_fold(corpus: Corpus, positions: Sequence[int], settings: DiscoveryS
         return majority([_apex_graph(_apex_face(corpus, position), settings.alpha) for position in positions])
     clips = [corpus.clips[position] for position in positions]
     if settings.method != "action-units":
-        activity: NDArray[Any] = corpus.motion[list(positions)]
+        activity: NDArray[Any] = np.stack([corpus.motion[position] for position in positions])
     elif any(clip.action_units for clip in clips):
         activity = activity_from_action_units(clips)
     else:

@@ -53,4 +53,4 @@ def masked(text: str, names: Mapping[str, str]) -> str:
         return text
     longest_first = sorted(names, key=len, reverse=True)
     pattern = "|".join(re.escape(word) for word in longest_first)
-    return re.sub(rf"(?<![\w/-])({pattern})(?![\w/-])", lambda found: names[found[1]], text)
+    return re.sub(rf"(?<!\w)({pattern})(?!\w)", lambda found: names[found[1]], text)

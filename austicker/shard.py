@@ -59,10 +59,7 @@ class ShardData:
         self.frames = training.pixels(corpus, test, indices, recogniser.colour, device)
         self.clean = training.scores(trained, self.frames).cpu().numpy()
         self.size = corpus.size
-        self.scenes = [
-            _scene(corpus, position, chosen, graph)
-            for position, chosen in zip(test, indices, strict=True)
-        ]
+        self.scenes = [_scene(corpus, position, chosen, graph) for position, chosen in zip(test, indices, strict=True)]
 
     def verdicts(self, attack: AttackChoice, cells: Sequence[Cell]) -> list[Verdict]:
         """Attacks every clip with every cell of one attack."""

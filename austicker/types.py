@@ -69,12 +69,12 @@ class Corpus:
     """Labelled clips, decoded once and aligned.
 
     Attributes:
-        fingerprint: digest of the clips, frames, landmarks and motion.
+        fingerprint: digest of the labels, clips, frames and landmarks.
         digests: of each clip's frames: equal pictures have equal digests.
         frames: of each clip (frame, h, w, c) uint8, c = 1 (gray) or 3 (RGB); may be memory-mapped. All faces of a
             corpus have one size.
         landmarks: of each clip (frame, 68, 2) float32, iBUG 68 points as (x, y) fractions of the aligned face.
-        motion: (clip, 14) float32, `motion.region_motion` of every clip, measured when the corpus was prepared.
+        motion: of each clip (14,) float32, `motion.region_motion`; may be measured when it is first asked for.
         synthetic: one sentence to print wherever results are shown, or "" for recorded clips.
         planted: edges (cause, effect) of a planted causal model, or () where the truth is unknown.
         consented: subjects who allowed the publication of their pictures.
@@ -93,7 +93,7 @@ class Corpus:
     lacks_subjects: bool = False
     frames: Sequence[Bytes] = field(compare=False, repr=False)
     landmarks: Sequence[Floats] = field(compare=False, repr=False)
-    motion: Floats = field(compare=False, repr=False)
+    motion: Sequence[Floats] = field(compare=False, repr=False)
     folder: Path | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -180,15 +180,6 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         fer2013.read(tmp_path)
 
 
-def test_consent_is_read_in_utf_8_without_comments(tmp_path):
-    write_fer2013_csv(tmp_path)
-    (tmp_path / "consented.txt").write_text("# who signed\nTraining/00002\n\nJosé # by letter\n", encoding="utf-8")
-    assert fer2013.read(tmp_path).consented == ("José", "Training/00002")
-    (tmp_path / "consented.txt").write_bytes("José\n".encode("latin-1"))
-    with pytest.raises(AustickerError, match=r"consented\.txt' is not UTF-8 at byte 3: save it as UTF-8"):
-        fer2013.read(tmp_path)
-
-
 cells = st.one_of(st.sampled_from([GOOD, "0", "6", "Training", "PrivateTest", '"', "", " "]), st.text(max_size=8))
 
 

@@ -230,6 +230,19 @@ def test_frames_out_of_the_folder_are_refused(tmp_path):
         manifest.read(root)
 
 
+def test_a_link_out_of_the_folder_harms_only_who_names_it(root):
+    outside = root.parent / "outside.png"
+    write_picture(outside, next(moving_face(1)))
+    (root / "film.png").symlink_to(outside)
+    (root / "backup").symlink_to(root.parent)
+    write_table(root, [row()])
+    assert len(manifest.read(root).clips) == 1
+    for name in ("film", "backup"):
+        write_table(root, [row(), row(name)])
+        with pytest.raises(AustickerError, match="replace the symlink by the file itself"):
+            manifest.read(root)
+
+
 def test_exactly_one_table_is_wanted(root):
     with pytest.raises(AustickerError, match=r"labels\.csv, but holds none: keep exactly one"):
         manifest.read(root)
@@ -253,8 +266,7 @@ def test_consent_is_the_column_and_the_list_together(root):
         root,
         [row(consented="TRUE"), row("b", subject="bob", path="a", consented="0"), row("c", subject="cy", path="a")],
     )
-    (root / "consented.txt").write_text("cy\n")
-    assert manifest.read(root).consented == ("ann", "cy")
+    assert manifest.read(root).consented == ("ann",)
     write_table(root, [row(consented="yes"), row("b", path="a", consented="no")])
     with pytest.raises(
         AustickerError, match="Subject 'ann' consented by one of manifest.csv, row 2 and manifest.csv, row 3"

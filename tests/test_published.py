@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import multiprocessing
 import secrets
@@ -15,7 +14,7 @@ from planted_corpus import corpus as planted
 
 from austicker.corpora import packed
 from austicker.corpora.published import open_published, publish
-from austicker.corpora.shards import content_digest
+from austicker.corpora.shards import Packed
 from austicker.store import Store, Unreadable, layout
 from austicker.types import AustickerError, Corpus
 
@@ -27,14 +26,16 @@ FRAME = np.random.default_rng(0).integers(0, 256, 16, np.uint8).tobytes()
 
 
 @pytest.fixture
-def corpus() -> Corpus:
+def corpus(tmp_path) -> Corpus:
     rng = np.random.default_rng(0)
     made = planted()
-    frames = rng.integers(0, 256, np.shape(made.frames), np.uint8)
-    digests = tuple(content_digest(clip) for clip in frames)
+    clips = [
+        Packed(clip=clip, frames=rng.integers(0, 256, (3, 8, 8, 1), np.uint8), landmarks=landmarks)
+        for clip, landmarks in zip(made.clips, made.landmarks, strict=True)
+    ]
     words = {"planted": (("lips", "chin"),), "synthetic": "It is made up.", "consented": ("ann",)}
-    made = dataclasses.replace(made, frames=frames, digests=digests, **words)
-    return dataclasses.replace(made, fingerprint=packed.fingerprint_of(made))
+    packed.save(clips, packed.Record(name=made.name, labels=made.labels, **words), tmp_path / "prepared")
+    return packed.load(tmp_path / "prepared")
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +62,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 def same(one: Corpus, other: Corpus) -> bool:
     arrays = all(
         np.array_equal(mine, theirs)
-        for name in ("frames", "landmarks", "motion")
+        for name in ("frames", "landmarks")
         for mine, theirs in zip(getattr(one, name), getattr(other, name), strict=True)
     )
     return arrays and one == other
@@ -115,7 +116,11 @@ def test_a_node_copies_it_once_for_all_its_workers(corpus, store, monkeypatch):
 
 
 def opened(address: str, fingerprint: str) -> bytes:
-    return b"".join(frames.tobytes() for frames in open_published(Store(address), fingerprint).frames)
+    return pixels_of(open_published(Store(address), fingerprint))
+
+
+def pixels_of(corpus: Corpus) -> bytes:
+    return b"".join(frames.tobytes() for frames in corpus.frames)
 
 
 def test_workers_that_are_processes_share_the_copy_too(corpus, tmp_path, cache):
@@ -123,7 +128,7 @@ def test_workers_that_are_processes_share_the_copy_too(corpus, tmp_path, cache):
     publish([corpus], store)
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         answers = pool.starmap(opened, [(store.address, corpus.fingerprint)] * 6)
-    assert set(answers) == {corpus.frames.tobytes()}
+    assert set(answers) == {pixels_of(corpus)}
     assert len([name for name in everything(cache) if name.endswith(".arrow")]) == 1
 
 

@@ -1,4 +1,4 @@
-"""The shelves of labelled corpora: those that are made here, and readers of those that lie in a folder of the user's."""
+"""The shelves of labelled corpora: those made here, and readers of those that lie in a folder of the user's."""
 
 from __future__ import annotations
 

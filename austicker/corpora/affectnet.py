@@ -15,6 +15,7 @@ import csv
 import io
 import math
 import re
+import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from austicker.corpora import consent, listing, paths, tables
+from austicker.corpora import listing, paths, tables
 from austicker.corpora.paths import shown
 from austicker.corpora.source import Crop, Files, Finding, Points, Reading, SourceClip
 from austicker.types import AustickerError
@@ -93,7 +94,6 @@ def read(root: Path) -> Reading:
         face_px=FACE_PX,
         # A look at 290,000 annotations would cost minutes; the dates of their folders tell of files that come or go.
         annotations=tuple(present) or tuple(f"{name}/{part}" for name in sets for part in ("annotations", "images")),
-        consented=consent.consented(root),
         lacks_subjects=True,
     )
 
@@ -227,7 +227,7 @@ def _points(text: str) -> Points | None:
         return None
     if len(numbers) != 2 * POINTS or not all(map(math.isfinite, numbers)):
         return None
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    return struct.pack(f"<{2 * POINTS}f", *numbers)
 
 
 def _without_landmarks(clip: str, what: str) -> Finding:

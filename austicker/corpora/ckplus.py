@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from austicker import action_units
-from austicker.corpora import consent, listing, paths, tables
+from austicker.corpora import listing, paths, tables
 from austicker.corpora.paths import shown
 from austicker.corpora.source import Files, Finding, Reading, SourceClip
 from austicker.types import AustickerError
@@ -83,7 +83,6 @@ def read(root: Path) -> Reading:
         findings=tuple(tree.findings),
         channels=1,
         annotations=tuple(sorted(tree.opened)),
-        consented=consent.consented(root),
     )
 
 

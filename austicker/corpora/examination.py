@@ -84,5 +84,5 @@ def outline(name: str, reading: Reading, clips: list[SourceClip]) -> Corpus:
         lacks_subjects=reading.lacks_subjects,
         frames=[np.empty((length, 1, 1, 0), np.uint8) for length in lengths],
         landmarks=[np.empty((length, 68, 2), np.float32) for length in lengths],
-        motion=np.empty((len(clips), len(NAMES)), np.float32),
+        motion=list(np.empty((len(clips), len(NAMES)), np.float32)),
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from austicker.corpora import consent, listing, paths, tables
+from austicker.corpora import listing, paths, tables
 from austicker.corpora.paths import shown
 from austicker.corpora.source import Cell, Files, Finding, Reading, SourceClip
 from austicker.types import AustickerError
@@ -61,7 +61,6 @@ def read(root: Path) -> Reading:
         framing="whole",
         face_px=(SIDE_PX, SIDE_PX),
         annotations=(table,) if table else tuple(sorted({str(Path(path).parent) for path in _paths(clips)})),
-        consented=consent.consented(root),
         lacks_subjects=True,
     )
 

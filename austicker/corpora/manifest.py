@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from austicker import action_units
-from austicker.corpora import consent, listing, paths, pictures, tables
+from austicker.corpora import listing, paths, pictures, tables
 from austicker.corpora.paths import shown
 from austicker.corpora.source import Files, Finding, Kind, Reading, SourceClip, Video
 from austicker.terminal import printable
@@ -124,7 +124,7 @@ def read(root: Path) -> Reading:
         clips=tuple(clips),
         findings=tuple(findings),
         annotations=(table,),
-        consented=tuple(sorted({*consent.consented(root), *_consented(entries)})),
+        consented=tuple(sorted(_consented(entries))),
     )
 
 

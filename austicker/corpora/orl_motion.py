@@ -29,7 +29,6 @@ from austicker.corpora import Progress, facs, packed, planted
 from austicker.corpora.mesh_warp import Field, MeshWarp, inside, mesh_displacement, window, with_margin
 from austicker.corpora.shards import Packed
 from austicker.faces import LEFT_IRIS, RIGHT_IRIS, Detector, detector, ibug_68
-from austicker.motion import clip_motion
 from austicker.regions import EYE_DISTANCE, NAMES, locate
 from austicker.types import AustickerError, Bytes, Clip, Corpus, Floats
 
@@ -115,11 +114,15 @@ def open_corpus(root: Path | None, progress: Progress, settings: Settings | None
     corpus = packed.load(folder)
     if corpus is None:
         packed.reserve("orl-motion", folder)
-        packed.save(make(settings, progress), folder)
+        packed.save(make(settings, progress), _record(), folder)
         corpus = packed.load(folder)
     if corpus is None:
         raise AustickerError(f"Corpus 'orl-motion' did not reach '{folder}': delete what is there and try again.")
     return corpus
+
+
+def _record() -> packed.Record:
+    return packed.Record(name="orl-motion", labels=LABELS, synthetic=SYNTHETIC, planted=planted.load().edges)
 
 
 def recipe_digest(settings: Settings) -> str:
@@ -136,8 +139,8 @@ def recipe_digest(settings: Settings) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def make(settings: Settings, progress: Progress) -> Corpus:
-    """Makes the corpus, one process per core, one person at a time each."""
+def make(settings: Settings, progress: Progress) -> list[Packed]:
+    """Makes the clips, one process per core, one person at a time each."""
     workers = min(len(PHOTOS), os.cpu_count() or 1)
     done: dict[int, list[Packed]] = {}
     progress(0, len(PHOTOS))
@@ -146,17 +149,11 @@ def make(settings: Settings, progress: Progress) -> Corpus:
         for future in as_completed(futures):
             done[futures[future]] = future.result()
             progress(len(done), len(PHOTOS))
-    return packed.corpus_of(
-        [clip for number in PHOTOS for clip in done[number]],
-        name="orl-motion",
-        labels=LABELS,
-        synthetic=SYNTHETIC,
-        planted=planted.load().edges,
-    )
+    return [clip for number in PHOTOS for clip in done[number]]
 
 
 def make_person(number: int, settings: Settings) -> list[Packed]:
-    """Makes all clips of one person and measures their motion."""
+    """Makes all clips of one person."""
     cv2.setNumThreads(1)
     with detector() as detect:
         person = _align(number, detect, settings)
@@ -165,10 +162,7 @@ def make_person(number: int, settings: Settings) -> list[Packed]:
         for label in range(len(LABELS))
         for repeat in range(settings.clips_per_class)
     )
-    return [
-        Packed(clip=clip, frames=frames, landmarks=landmarks, motion=clip_motion(clip, frames, landmarks))
-        for clip, frames, landmarks in made
-    ]
+    return [Packed(clip=clip, frames=frames, landmarks=landmarks) for clip, frames, landmarks in made]
 
 
 def _read_photo(number: int) -> Bytes:

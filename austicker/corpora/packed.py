@@ -9,14 +9,13 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import platformdirs
 import pyarrow as pa
 
+from austicker.corpora.measured import Motion
 from austicker.corpora.shards import SHARD_BYTES, Chain, Packed, Shard, content_digest, row_digest, serialised
 from austicker.corpora.source import Finding
 from austicker.types import AustickerError, Corpus
@@ -37,8 +36,8 @@ class Record:
 
     name: str
     labels: tuple[str, ...]
-    fingerprint: str
-    shards: tuple[str, ...]
+    fingerprint: str = ""
+    shards: tuple[str, ...] = ()
     synthetic: str = ""
     planted: tuple[tuple[str, str], ...] = ()
     consented: tuple[str, ...] = ()
@@ -64,29 +63,10 @@ def fingerprint(labels: Sequence[str], row_digests: Iterable[str]) -> str:
 
 def fingerprint_of(corpus: Corpus) -> str:
     """Returns the digest of what a corpus really holds, every frame of it read."""
-    rows = zip(corpus.clips, corpus.frames, corpus.landmarks, corpus.motion, strict=True)
+    rows = zip(corpus.clips, corpus.frames, corpus.landmarks, strict=True)
     return fingerprint(
         corpus.labels,
-        (row_digest(clip, content_digest(frames), landmarks, motion) for clip, frames, landmarks, motion in rows),
-    )
-
-
-def corpus_of(clips: Sequence[Packed], labels: tuple[str, ...], **words: Any) -> Corpus:
-    """Returns a corpus in memory; `words` are its name and whatever else `Corpus` takes in words."""
-    digests = tuple(packed.digest for packed in clips)
-    rows = (
-        row_digest(packed.clip, digest, packed.landmarks, packed.motion)
-        for packed, digest in zip(clips, digests, strict=True)
-    )
-    return Corpus(
-        labels=labels,
-        clips=tuple(packed.clip for packed in clips),
-        fingerprint=fingerprint(labels, rows),
-        digests=digests,
-        frames=[packed.frames for packed in clips],
-        landmarks=[packed.landmarks for packed in clips],
-        motion=np.stack([packed.motion for packed in clips]),
-        **words,
+        (row_digest(clip, content_digest(frames), landmarks) for clip, frames, landmarks in rows),
     )
 
 
@@ -100,11 +80,16 @@ def reserve(name: str, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder.parent).close()
     except OSError as error:
-        raise _unwritable(name, folder, error) from error
+        raise unwritable(name, folder, error) from error
 
 
-def save(corpus: Corpus, folder: Path) -> None:
-    """Writes `corpus` as `folder`; a folder that another process wrote meanwhile is kept.
+def save(clips: Iterable[Packed], record: Record, folder: Path) -> None:
+    """Writes clips as `folder`; a folder that another process wrote meanwhile is kept.
+
+    Args:
+        clips: in their order.
+        record: what to say of them; shards and fingerprint are filled in.
+        folder: where to.
 
     Raises:
         AustickerError: the disk refuses.
@@ -113,48 +98,35 @@ def save(corpus: Corpus, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
-        raise _unwritable(corpus.name, folder, error) from error
+        raise unwritable(record.name, folder, error) from error
     try:
-        names = []
-        for number, clips in enumerate(_cut(corpus)):
+        names, rows = [], []
+        for number, run in enumerate(_cut(clips)):
             names.append(f"{number:05d}.arrow")
-            (draft / names[-1]).write_bytes(serialised(clips))
-        record = Record(
-            name=corpus.name,
-            labels=corpus.labels,
-            fingerprint=corpus.fingerprint,
-            shards=tuple(names),
-            synthetic=corpus.synthetic,
-            planted=corpus.planted,
-            consented=corpus.consented,
-            lacks_subjects=corpus.lacks_subjects,
-        )
-        (draft / RECORD).write_bytes(in_bytes(record))
+            (draft / names[-1]).write_bytes(serialised(run))
+            rows += Shard(draft / names[-1]).words("row_digest")
+        whole = replace(record, shards=tuple(names), fingerprint=fingerprint(record.labels, rows))
+        (draft / RECORD).write_bytes(in_bytes(whole))
         draft.chmod(0o755)
         if not folder.exists():
             draft.rename(folder)
     except OSError as error:
         if not (folder / RECORD).is_file():
-            raise _unwritable(corpus.name, folder, error) from error
+            raise unwritable(record.name, folder, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _cut(corpus: Corpus) -> Iterator[list[Packed]]:
+def _cut(clips: Iterable[Packed]) -> Iterator[list[Packed]]:
     """Yields the clips in runs of about `SHARD_BYTES`."""
     run: list[Packed] = []
-    for number, clip in enumerate(corpus.clips):
-        run.append(
-            Packed(
-                clip=clip,
-                frames=corpus.frames[number],
-                landmarks=corpus.landmarks[number],
-                motion=corpus.motion[number],
-            )
-        )
-        if sum(packed.frames.nbytes for packed in run) >= SHARD_BYTES:
+    size = 0
+    for clip in clips:
+        run.append(clip)
+        size += clip.frames.nbytes
+        if size >= SHARD_BYTES:
             yield run
-            run = []
+            run, size = [], 0
     if run:
         yield run
 
@@ -164,7 +136,8 @@ def in_bytes(record: Record) -> bytes:
     return json.dumps(asdict(record), indent=1).encode()
 
 
-def _unwritable(name: str, folder: Path, error: OSError) -> AustickerError:
+def unwritable(name: str, folder: Path, error: OSError) -> AustickerError:
+    """Returns the error of a folder that the disk refuses."""
     reason = error.strerror or error
     return AustickerError(
         f"Corpus '{name}' cannot be written to '{folder}' ({reason}): free space there, or point AUSTICKER_CACHE "
@@ -211,6 +184,8 @@ def load(folder: Path) -> Corpus | None:
     try:
         shards = [Shard(folder / name) for name in record.shards]
         clips = tuple(clip for shard in shards for clip in shard.clips(record.name))
+        frames = Chain([shard.frames() for shard in shards])
+        landmarks = Chain([shard.landmarks() for shard in shards])
         corpus = Corpus(
             name=record.name,
             labels=record.labels,
@@ -221,9 +196,9 @@ def load(folder: Path) -> Corpus | None:
             planted=record.planted,
             consented=record.consented,
             lacks_subjects=record.lacks_subjects,
-            frames=Chain([shard.frames() for shard in shards]),
-            landmarks=Chain([shard.landmarks() for shard in shards]),
-            motion=np.concatenate([shard.motion() for shard in shards]),
+            frames=frames,
+            landmarks=landmarks,
+            motion=Motion(folder, record.fingerprint, clips, frames, landmarks),
             folder=folder,
         )
         rows = (digest for shard in shards for digest in shard.words("row_digest"))

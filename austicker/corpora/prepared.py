@@ -16,13 +16,11 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from austicker.corpora import READERS, Landmarks, packed, pictures, points
+from austicker.corpora import READERS, Landmarks, consent, packed, pictures, points
 from austicker.corpora.shards import SHARD_BYTES, Packed, Shard, serialised
 from austicker.corpora.source import Files, Finding, Reading, SourceClip, Video
 from austicker.faces import Landmarker, landmarker
 from austicker.faces.alignment import RULES, NoFace, aligned_clip, cut, given, whole_clip
-from austicker.motion import clip_motion
-from austicker.regions import NAMES
 from austicker.store import Store
 from austicker.types import AustickerError, Clip, Corpus
 
@@ -70,8 +68,13 @@ class Preparation:
         for finding in findings:
             if finding.kind == "repaired":
                 rules.setdefault(finding.clip, []).append(finding.rule)
-        clips = tuple(replace(clip, repairs=tuple(rules.get(clip.clip, ()))) for clip in reading.clips)
-        return replace(reading, clips=clips, findings=findings)
+        return replace(
+            reading,
+            clips=tuple(replace(clip, repairs=tuple(rules.get(clip.clip, ()))) for clip in reading.clips),
+            findings=findings,
+            annotations=(*reading.annotations, consent.FILE),
+            consented=tuple(sorted({*reading.consented, *consent.consented(self.root)})),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +183,7 @@ def pack(preparation: Preparation, framing: Framing, portion: Portion) -> None:
 
 
 def _packed(preparation: Preparation, framing: Framing, source: SourceClip, find: Landmarker) -> Packed:
-    """Returns one clip as faces, with its motion."""
+    """Returns one clip as faces."""
     pictures_of = pictures.read(source.frames, preparation.root, framing.channels)
     if source.crop is not None:
         crop = source.crop
@@ -201,9 +204,7 @@ def _packed(preparation: Preparation, framing: Framing, source: SourceClip, find
         split=source.split,
         repairs=(*source.repairs, *made.repairs),
     )
-    still = clip.apex == clip.onset
-    motion = np.zeros(len(NAMES), np.float32) if still else clip_motion(clip, made.frames, made.landmarks)
-    return Packed(clip=clip, frames=made.frames, landmarks=made.landmarks, motion=motion)
+    return Packed(clip=clip, frames=made.frames, landmarks=made.landmarks)
 
 
 def _own_points(root: Path, source: SourceClip) -> Landmarker:
@@ -306,4 +307,4 @@ def open_prepared(preparation: Preparation) -> Corpus:
 
 
 def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=bytes.hex).encode()).hexdigest()

@@ -32,20 +32,14 @@ def publish(corpora: Iterable[Corpus], store: Store) -> dict[str, str]:
 
 
 def _put(corpus: Corpus, store: Store) -> None:
-    if corpus.folder is not None:
-        _upload(corpus.folder, corpus.fingerprint, store)
-        return
-    with _draft(f"publish-{corpus.fingerprint}") as draft:
-        packed.save(corpus, draft / "corpus")
-        _upload(draft / "corpus", corpus.fingerprint, store)
-
-
-def _upload(folder: Path, fingerprint: str, store: Store) -> None:
-    record = packed.read_record(folder)
-    if record is None or record.fingerprint != fingerprint:
-        raise packed.damaged(folder, "its record is not that of the opened corpus")
+    record = packed.read_record(corpus.folder) if corpus.folder else None
+    if corpus.folder is None or record is None or record.fingerprint != corpus.fingerprint:
+        raise AustickerError(
+            f"The packed files of corpus '{corpus.name}' in '{corpus.folder}' are not those that were opened: submit "
+            "the job again."
+        )
     for name in record.files:
-        store.upload(folder / name, layout.corpus(fingerprint, name))
+        store.upload(corpus.folder / name, layout.corpus(corpus.fingerprint, name))
 
 
 def open_published(store: Store, fingerprint: str) -> Corpus:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from austicker.corpora.source import Finding
-from austicker.regions import NAMES, locate
+from austicker.regions import locate
 from austicker.types import Bytes, Clip, Floats
 
 SHARD_BYTES = 64 * 2**20
@@ -44,7 +44,6 @@ SCHEMA = pa.schema(
         pa.field("frames", pa.large_binary(), nullable=False),
         pa.field("landmarks", pa.large_list(pa.float32()), nullable=False),
         pa.field("regions", pa.large_list(pa.float32()), nullable=False),
-        pa.field("motion", pa.list_(pa.float32(), len(NAMES)), nullable=False),
     ]
 )
 _WORDS = ("clip", "subject", "label", "onset", "apex", "offset", "action_units", "split", "repairs")
@@ -59,13 +58,11 @@ class Packed:
     Attributes:
         frames: (frame, h, w, c) uint8.
         landmarks: (frame, 68, 2) float32 fractions of the face.
-        motion: (14,) float32, `motion.region_motion`.
     """
 
     clip: Clip
     frames: Bytes = field(repr=False)
     landmarks: Floats = field(repr=False)
-    motion: Floats = field(repr=False)
 
     @property
     def digest(self) -> str:
@@ -80,14 +77,12 @@ def content_digest(frames: Bytes) -> str:
     return digest.hexdigest()
 
 
-def row_digest(clip: Clip, frames_digest: str, landmarks: Floats, motion: Floats) -> str:
+def row_digest(clip: Clip, frames_digest: str, landmarks: Floats) -> str:
     """Returns the digest of everything in a row that can change a verdict."""
     words = {name: value for name, value in asdict(clip).items() if name != "corpus"}
     digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
-    digest.update(frames_digest.encode())
-    for array in (landmarks, motion):
-        digest.update(f"{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array, np.float32).data)
+    digest.update(f"{frames_digest}{landmarks.shape}".encode())
+    digest.update(np.ascontiguousarray(landmarks, np.float32).data)
     return digest.hexdigest()
 
 
@@ -101,13 +96,12 @@ def serialised(clips: Sequence[Packed], findings: Iterable[Finding] = ()) -> pa.
     columns: dict[str, list[Any]] = {name: [getattr(packed.clip, name) for packed in clips] for name in _WORDS}
     columns["digest"] = [packed.digest for packed in clips]
     columns["row_digest"] = [
-        row_digest(packed.clip, digest, packed.landmarks, packed.motion)
+        row_digest(packed.clip, digest, packed.landmarks)
         for packed, digest in zip(clips, columns["digest"], strict=True)
     ]
     columns["frames"] = [np.ascontiguousarray(packed.frames).data for packed in clips]
     columns["landmarks"] = [packed.landmarks.astype(np.float32).ravel() for packed in clips]
     columns["regions"] = [_regions(packed) for packed in clips]
-    columns["motion"] = [packed.motion.astype(np.float32) for packed in clips]
     size = list(clips[0].frames.shape[1:]) if clips else []
     metadata = {_SIZE: json.dumps(size), _FINDINGS: json.dumps([asdict(finding) for finding in findings])}
     arrays = [pa.array(columns[item.name], item.type) for item in SCHEMA]
@@ -167,13 +161,6 @@ class Shard:
         if chunk is None:
             return Runs(np.empty(0, np.float32), np.zeros(1, np.int64), ())
         return Runs(chunk.values.to_numpy(), chunk.offsets.to_numpy(), (68, 2))
-
-    def motion(self) -> Floats:
-        """Returns the motion (clip, 14)."""
-        chunk = self._chunk("motion")
-        flat = np.empty(0, np.float32) if chunk is None else chunk.values.to_numpy()
-        moved: Floats = flat.reshape(-1, len(NAMES))
-        return moved
 
     def _chunk(self, name: str) -> Any:
         return self._table[name].chunk(0) if self.rows else None

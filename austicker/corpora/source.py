@@ -1,4 +1,4 @@
-"""What an adapter says of a corpus before any frame is decoded: clips, where their frames lie, and what was found wrong.
+"""What an adapter says of a corpus before any frame is decoded: clips, where their frames lie, and what is wrong.
 
 An adapter reads annotations and lists files, nothing more; decoding, landmarks, alignment and packing are the same for
 all corpora.
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 Kind = Literal["missing", "unreadable", "inconsistent", "repaired"]
-Points = tuple[tuple[float, float], ...]
-"""The 68 iBUG points of one picture as (x, y) in its pixels."""
+Points = bytes
+"""The 68 iBUG points of one picture as (x, y) in its pixels: 136 little-endian float32, because tables have many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from austicker.corpora.shards import content_digest
+from austicker.regions import NAMES
 from austicker.types import AustickerError, Corpus
 
 A = TypeVar("A", bound=np.ndarray[Any, Any])
@@ -107,7 +108,7 @@ def select(corpus: Corpus, positions: Sequence[int], labels: tuple[str, ...], la
         digests=tuple(corpus.digests[position] for position in chosen),
         frames=_Chosen(corpus.frames, chosen),
         landmarks=_Chosen(corpus.landmarks, chosen),
-        motion=corpus.motion[np.asarray(chosen, np.int64)],
+        motion=_Chosen(corpus.motion, chosen),
         folder=None,
     )
 
@@ -132,7 +133,7 @@ def frames_as_clips(corpus: Corpus, picks: Sequence[Pick]) -> Corpus:
         digests=tuple(content_digest(frame) for frame in frames),
         frames=frames,
         landmarks=_Singled(corpus.landmarks, chosen),
-        motion=np.zeros((len(chosen), corpus.motion.shape[1]), np.float32),
+        motion=list(np.zeros((len(chosen), len(NAMES)), np.float32)),
         folder=None,
     )
 
@@ -176,5 +177,5 @@ def composite(name: str, parts: Sequence[Corpus]) -> Corpus:
         lacks_subjects=any(part.lacks_subjects for part in parts),
         frames=_Chained([part.frames for part in parts]),
         landmarks=_Chained([part.landmarks for part in parts]),
-        motion=np.concatenate([part.motion for part in parts]),
+        motion=_Chained([part.motion for part in parts]),
     )

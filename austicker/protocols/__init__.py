@@ -74,7 +74,8 @@ def survey(corpus: Corpus) -> dict[str, str]:
     lines = {}
     for name in names():
         chosen = protocol(name)
-        if not chosen.any_corpus and corpus.name not in chosen.corpora:
+        divided_already = any(clip.split for clip in corpus.clips) or not chosen.split.startswith("official")
+        if corpus.name not in chosen.corpora and not (chosen.any_corpus and divided_already):
             continue
         try:
             part = _part(chosen, corpus.name, corpus)

@@ -45,7 +45,7 @@ def gather(store: Store, *, faces: bool = False) -> tuple[pl.DataFrame, Context]
     infos = {name: _corpus_info(info) for name, info in record["corpora"].items()}
     graphs = read_graphs(store, record)
     truth = {key: against_truth(graph, planted) for key, graph in graphs.items() if (planted := infos[key[0]].planted)}
-    names = _masks(store, verdicts, infos, graphs)
+    names = _masks(store, verdicts, infos, [(corpus, fold) for corpus, fold, _ in record["graphs"]])
     opened = _opened(job, infos, faces)
     context = Context(
         name=job.name,
@@ -57,7 +57,7 @@ def gather(store: Store, *, faces: bool = False) -> tuple[pl.DataFrame, Context]
         cells_done=verdicts["cell"].n_unique(),
         graphs=graphs,
         truth=truth,
-        failures=[_masked(failure, names) for failure in store.failures()],
+        failures=[_masked(failure, names) if names else failure for failure in store.failures()],
         **_pictures(opened, verdicts, names),
     )
     return verdicts, context
@@ -72,15 +72,15 @@ def _masks(
     store: Store,
     verdicts: pl.DataFrame,
     infos: Mapping[str, CorpusInfo],
-    graphs: Iterable[tuple[str, str]],
+    folds: Iterable[tuple[str, str]],
 ) -> dict[str, str]:
-    """Returns the names under which people of recorded corpora, and their clips, are shown."""
+    """Returns the names under which people of recorded corpora, and their clips, are shown; a fold may be a person."""
     import polars as pl
 
-    recorded = [name for name, info in infos.items() if not info.synthetic]
+    recorded = [name for name, info in infos.items() if not (info.synthetic or info.lacks_subjects)]
     shown = verdicts.filter(pl.col("corpus").is_in(recorded)).select("corpus", "subject", "clip").unique().sort("clip")
     people = {(corpus, subject) for corpus, subject, _ in shown.iter_rows()}
-    people |= {(corpus, fold) for corpus, fold in graphs if corpus in recorded}
+    people |= {(corpus, fold) for corpus, fold in folds if corpus in recorded}
     names = pseudonyms.of_store(store, people)
     masks = {subject: names[corpus, subject] for corpus, subject in people}
     for number, (corpus, subject, clip) in enumerate(shown.iter_rows(), 1):
@@ -89,7 +89,9 @@ def _masks(
 
 
 def _masked(failure: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {key: pseudonyms.masked(value, names) if isinstance(value, str) else value for key, value in failure.items()}
+    """Returns a failure without its text, which may name files and so people."""
+    unit = pseudonyms.masked(str(failure.get("unit", "")), names)
+    return {**failure, "unit": unit, "error": f"see the store's {layout.FAILURES}/, which names people"}
 
 
 def _corpus_info(record: Mapping[str, Any]) -> CorpusInfo:
