@@ -10,7 +10,7 @@ help:
 	@echo "make demo   install, then run the embedded job: tables, figures and runs/demo/report/index.html"
 	@echo "make test   install, then run all tests"
 	@echo "make faults install, then the fault tests with 200 crash points"
-	@echo "make bench  install, then what batching the grid gains, and what the driver's work costs"
+	@echo "make bench  install, then what batching gains, what the driver costs, and where preparing a corpus spends its time"
 	@echo "make check  install, then linters and types"
 
 install: $(STAMP)
@@ -29,6 +29,7 @@ faults: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python tests/benchmark_grid.py
 	$(BIN)/python tests/benchmark_scale.py
+	$(BIN)/python tests/benchmark_prepare.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .

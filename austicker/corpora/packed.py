@@ -15,8 +15,9 @@ from pathlib import Path
 import platformdirs
 import pyarrow as pa
 
+from austicker.corpora.lookup import Chained
 from austicker.corpora.measured import Motion
-from austicker.corpora.shards import SHARD_BYTES, Chain, Packed, Shard, content_digest, row_digest, serialised
+from austicker.corpora.shards import SHARD_BYTES, Packed, Shard, content_digest, row_digest, serialised
 from austicker.corpora.source import Finding
 from austicker.types import AustickerError, Corpus
 
@@ -184,8 +185,8 @@ def load(folder: Path) -> Corpus | None:
     try:
         shards = [Shard(folder / name) for name in record.shards]
         clips = tuple(clip for shard in shards for clip in shard.clips(record.name))
-        frames = Chain([shard.frames() for shard in shards])
-        landmarks = Chain([shard.landmarks() for shard in shards])
+        frames = Chained([shard.frames() for shard in shards])
+        landmarks = Chained([shard.landmarks() for shard in shards])
         corpus = Corpus(
             name=record.name,
             labels=record.labels,

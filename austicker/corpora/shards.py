@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import accumulate
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from austicker.corpora.lookup import A, View
 from austicker.corpora.source import Finding
 from austicker.regions import locate
 from austicker.types import Bytes, Clip, Floats
 
 SHARD_BYTES = 64 * 2**20
 """Frames of one shard, about: what a worker packs in some seconds, and an object store takes in one request."""
-T = TypeVar("T", bound=np.generic)
 
 SCHEMA = pa.schema(
     [
@@ -147,15 +146,15 @@ class Shard:
         texts: list[str] = self._table[name].to_pylist()
         return texts
 
-    def frames(self) -> Runs[np.uint8]:
+    def frames(self) -> Runs[Bytes]:
         """Returns each clip's frames (frame, h, w, c), without a copy."""
         chunk = self._chunk("frames")
         if chunk is None:
             return Runs(np.empty(0, np.uint8), np.zeros(1, np.int64), ())
         _, offsets, values = chunk.buffers()
-        return Runs(np.frombuffer(values, np.uint8), np.frombuffer(offsets, np.int64), self._size)
+        return Runs(np.frombuffer(values, np.uint8), np.frombuffer(offsets, np.int64, self.rows + 1), self._size)
 
-    def landmarks(self) -> Runs[np.float32]:
+    def landmarks(self) -> Runs[Floats]:
         """Returns each clip's landmarks (frame, 68, 2), without a copy."""
         chunk = self._chunk("landmarks")
         if chunk is None:
@@ -166,10 +165,10 @@ class Shard:
         return self._table[name].chunk(0) if self.rows else None
 
 
-class Runs(Generic[T]):
+class Runs(View[A]):
     """Arrays that lie one after the other in one buffer."""
 
-    def __init__(self, values: np.ndarray[Any, np.dtype[T]], offsets: Any, shape: tuple[int, ...]) -> None:
+    def __init__(self, values: A, offsets: NDArray[np.int64], shape: tuple[int, ...]) -> None:
         self._values, self._offsets, self._shape = values, offsets, shape
         whole = int(np.prod(shape)) if shape else 1
         if len(values) < offsets[-1] or (np.diff(offsets) % whole).any():
@@ -178,26 +177,6 @@ class Runs(Generic[T]):
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
-    def __getitem__(self, row: int) -> np.ndarray[Any, np.dtype[T]]:
-        return self._values[self._offsets[row] : self._offsets[row + 1]].reshape(-1, *self._shape)
-
-
-class Chain(Sequence[np.ndarray[Any, np.dtype[T]]]):
-    """Several runs as one sequence; an array is made when it is asked for."""
-
-    def __init__(self, parts: Sequence[Runs[T]]) -> None:
-        self._parts = parts
-        self._starts = [0, *accumulate(len(part) for part in parts)]
-
-    def __len__(self) -> int:
-        return self._starts[-1]
-
-    def __getitem__(self, position: Any) -> Any:
-        """Returns one array, or a list of them for a slice."""
-        if isinstance(position, slice):
-            return [self[number] for number in range(*position.indices(len(self)))]
-        number = int(position) + (len(self) if position < 0 else 0)
-        if not 0 <= number < len(self):
-            raise IndexError(position)
-        part = bisect_right(self._starts, number) - 1
-        return self._parts[part][number - self._starts[part]]
+    def _at(self, number: int) -> A:
+        run = self._values[self._offsets[number] : self._offsets[number + 1]]
+        return cast(A, run.reshape(-1, *self._shape))

@@ -6,20 +6,16 @@ A view looks its arrays up when they are asked for and copies no frame. It knows
 from __future__ import annotations
 
 import hashlib
-from abc import abstractmethod
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
-from typing import Any, TypeVar, cast
+from typing import cast
 
 import numpy as np
 
+from austicker.corpora.lookup import A, Chained, Chosen, View
 from austicker.corpora.shards import content_digest
 from austicker.regions import NAMES
 from austicker.types import AustickerError, Corpus
-
-A = TypeVar("A", bound=np.ndarray[Any, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,36 +28,7 @@ class Pick:
     name: str
 
 
-class _View(Sequence[A]):
-    """Arrays that are looked up one by one."""
-
-    def __getitem__(self, position: Any) -> Any:
-        """Returns one array, or a list of them for a slice."""
-        if isinstance(position, slice):
-            return [self[number] for number in range(*position.indices(len(self)))]
-        number = int(position) + (len(self) if position < 0 else 0)
-        if not 0 <= number < len(self):
-            raise IndexError(position)
-        return self._at(number)
-
-    @abstractmethod
-    def _at(self, number: int) -> A: ...
-
-
-class _Chosen(_View[A]):
-    """Some arrays of a sequence."""
-
-    def __init__(self, base: Sequence[A], positions: Sequence[int]) -> None:
-        self._base, self._positions = base, positions
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    def _at(self, number: int) -> A:
-        return self._base[self._positions[number]]
-
-
-class _Singled(_View[A]):
+class _Singled(View[A]):
     """Single rows of the arrays of a sequence, each as an array of one row."""
 
     def __init__(self, base: Sequence[A], picks: Sequence[Pick]) -> None:
@@ -73,21 +40,6 @@ class _Singled(_View[A]):
     def _at(self, number: int) -> A:
         pick = self._picks[number]
         return cast(A, self._base[pick.position][pick.frame : pick.frame + 1])
-
-
-class _Chained(_View[A]):
-    """Several sequences, one after the other."""
-
-    def __init__(self, parts: Sequence[Sequence[A]]) -> None:
-        self._parts = parts
-        self._starts = [0, *accumulate(len(part) for part in parts)]
-
-    def __len__(self) -> int:
-        return self._starts[-1]
-
-    def _at(self, number: int) -> A:
-        part = bisect_right(self._starts, number) - 1
-        return self._parts[part][number - self._starts[part]]
 
 
 def select(corpus: Corpus, positions: Sequence[int], labels: tuple[str, ...], label_of: Mapping[int, int]) -> Corpus:
@@ -106,9 +58,9 @@ def select(corpus: Corpus, positions: Sequence[int], labels: tuple[str, ...], la
         labels=labels,
         clips=tuple(replace(clip, label=label_of[clip.label]) for clip in clips),
         digests=tuple(corpus.digests[position] for position in chosen),
-        frames=_Chosen(corpus.frames, chosen),
-        landmarks=_Chosen(corpus.landmarks, chosen),
-        motion=_Chosen(corpus.motion, chosen),
+        frames=Chosen(corpus.frames, chosen),
+        landmarks=Chosen(corpus.landmarks, chosen),
+        motion=Chosen(corpus.motion, chosen),
         folder=None,
     )
 
@@ -175,7 +127,7 @@ def composite(name: str, parts: Sequence[Corpus]) -> Corpus:
         planted=first.planted if len(parts) == 1 else (),
         consented=tuple(f"{part.name}/{subject}" for part in parts for subject in part.consented),
         lacks_subjects=any(part.lacks_subjects for part in parts),
-        frames=_Chained([part.frames for part in parts]),
-        landmarks=_Chained([part.landmarks for part in parts]),
-        motion=_Chained([part.motion for part in parts]),
+        frames=Chained([part.frames for part in parts]),
+        landmarks=Chained([part.landmarks for part in parts]),
+        motion=Chained([part.motion for part in parts]),
     )
