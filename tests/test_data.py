@@ -119,7 +119,7 @@ def test_a_corpus_of_which_no_clip_can_be_read_is_unusable(cli_here, casme2):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("check", "casme2", "--root", "{root}/nowhere"), ("does not exist",)),
+        (("check", "casme2", "--root", "{root}/nowhere"), ("is not there",)),
         (("check", "casme3", "--root", "{root}"), ("Unknown corpus 'casme3'", "did you mean")),
         (("check", "casme2", "--root", "{root}/empty"), ("No table of CASME II",)),
         (("check", "orl-motion", "--root", "{root}"), ("comes with the package",)),

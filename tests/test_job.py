@@ -71,7 +71,7 @@ def test_every_shipped_job_is_valid_or_only_lacks_a_corpus(path):
     try:
         assert jobs.read(path).name == path.stem
     except AustickerError as error:
-        assert re.search("needs the folder|does not exist", str(error))  # noqa: PT017
+        assert re.search("needs the folder", str(error))  # noqa: PT017
 
 
 def test_the_demo_is_what_its_file_says():
@@ -208,9 +208,7 @@ BAD = {
     "name on two lines": ({"name": "a\nb"}, "The name 'a\\nb'", None),
     "line break": ({"attacks.0.placements": ["a\nb"]}, "Unknown placement 'a b'", None),
     # corpora that are not there
-    "missing folder": ({"corpora.0.root": "nowhere"}, "nowhere' of corpus 'orl-motion'", None),
     "no folder": ({"corpora.0.name": "casme2"}, "Corpus 'casme2' in mine.toml needs the folder", None),
-    "no such folder": ({"corpora": [{"name": "casme2", "root": "nowhere"}]}, "nowhere' of corpus 'casme2'", None),
     "no such landmarks": ({"corpora.0.landmarks": "mediapip"}, "landmarks", "mediapipe"),
     "not the protocol's corpus": ({"protocol": "au-sticker"}, "orl-motion", None),
     "half a composite": ({"protocol": "megc2019", "corpora": [{"name": "casme2", "root": "."}]}, "samm", None),

@@ -255,6 +255,18 @@ def test_the_landmarks_of_the_corpus_itself(tmp_path):
         assert bool(pixels > 5) is (clip.clip == moved)
 
 
+def test_the_points_and_the_crops_of_a_list_are_taken(tmp_path):
+    picture_trees.write_affectnet_manual(tmp_path)
+    plain = Preparation(name="affectnet", root=tmp_path)
+    found, own = opened(plain), opened(replace(plain, landmarks="corpus"))
+    assert found.digests == own.digests
+    known = [number for number, clip in enumerate(own.clips) if "landmarks-detected" not in clip.repairs]
+    assert known
+    for number in known:
+        distance = np.abs(found.landmarks[number] - own.landmarks[number])
+        assert 0 < distance.max() < 0.1
+
+
 def test_dlib_finds_the_same_faces(casme2):
     one, two = opened(casme2), opened(replace(casme2, landmarks="dlib"))
     for mine, theirs in zip(one.landmarks, two.landmarks, strict=True):
@@ -264,6 +276,23 @@ def test_dlib_finds_the_same_faces(casme2):
 def test_a_corpus_without_landmarks_of_its_own_says_so(casme2):
     with pytest.raises(AustickerError, match="No landmarks come with corpus 'casme2'"):
         prepare.prepare(replace(casme2, landmarks="corpus"), HERE, corpora.silent)
+
+
+def test_a_folder_that_is_elsewhere_is_one_sentence_here(cli_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job = write_job(tmp_path, "au-sticker", "casme2")
+    for verb in ("submit", "plan"):
+        one_sentence(cli_here(verb, job), f"The folder '{tmp_path / 'casme2'}' of corpus 'casme2' is not there")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_worker_that_does_not_see_the_folder_says_so(casme2):
+    reading = casme2.read()
+    (portion,) = prepared.portions(casme2, reading)
+    casme2.root.rename(casme2.root.with_name("elsewhere"))
+    with pytest.raises(AustickerError, match="is not on this machine: give every node the same path"):
+        prepared.pack(casme2, prepared.framing_of(reading), portion)
+    assert not shards(casme2)
 
 
 @pytest.mark.parametrize(

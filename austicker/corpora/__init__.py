@@ -55,10 +55,10 @@ def names() -> tuple[str, ...]:
 
 
 def check(name: str, root: Path | None, where: str) -> None:
-    """Refuses a corpus that cannot be opened.
+    """Refuses a corpus that cannot be opened anywhere: its folder may be on another machine.
 
     Raises:
-        AustickerError: unknown name, no folder, or one that is not there.
+        AustickerError: unknown name, or no folder.
     """
     if name not in names():
         hint = nearest(name, names()) or f"; known: {', '.join(names())}"
@@ -68,8 +68,16 @@ def check(name: str, root: Path | None, where: str) -> None:
             f"Corpus '{name}' in {where} needs the folder of its data: give it as 'root', or with --root or "
             "--set corpora.0.root=FOLDER."
         )
-    if root is not None and not root.is_dir():
-        raise AustickerError(f"The folder '{root}' of corpus '{name}' in {where} does not exist: correct its 'root'.")
+
+
+def check_folder(name: str, root: Path) -> None:
+    """Refuses a folder that is not on this machine.
+
+    Raises:
+        AustickerError: it is not.
+    """
+    if not root.is_dir():
+        raise AustickerError(f"The folder '{root}' of corpus '{name}' is not there: correct its root.")
 
 
 def check_landmarks(name: str, where: str) -> Landmarks:
@@ -98,4 +106,5 @@ def open_corpus(
     from austicker.corpora.prepared import Preparation, open_prepared
 
     assert root is not None  # nosec B101 # `check` refused it
+    check_folder(name, root)
     return open_prepared(Preparation(name=name, root=root, landmarks=landmarks))

@@ -24,7 +24,8 @@ def read(root: Path, entries: Sequence[str | Points]) -> list[Floats]:
         AustickerError: a file is not there, holds something else, or lies outside of the root.
     """
     return [
-        _file(root, entry) if isinstance(entry, str) else _checked(np.array(entry), "its table") for entry in entries
+        _file(root, entry) if isinstance(entry, str) else _checked(np.frombuffer(entry, "<f4"), "the annotation")
+        for entry in entries
     ]
 
 

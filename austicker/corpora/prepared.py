@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from austicker.corpora import READERS, Landmarks, consent, packed, pictures, points
+from austicker.corpora import READERS, Landmarks, check_folder, consent, packed, pictures, points
 from austicker.corpora.shards import SHARD_BYTES, Packed, Shard, serialised
 from austicker.corpora.source import Files, Finding, Reading, SourceClip, Video
 from austicker.faces import Landmarker, landmarker
@@ -55,6 +55,7 @@ class Preparation:
         Raises:
             AustickerError: nothing usable is there.
         """
+        check_folder(self.name, self.root)
         reading = READERS[self.name](self.root)
         if self.landmarks == "corpus" and not any(clip.landmarks for clip in reading.clips):
             raise AustickerError(
