@@ -12,6 +12,7 @@ import pytest
 from conftest import NO_SERVER, command
 
 from austicker import results
+from austicker.corpora import packed
 from austicker.store import Store, layout
 
 pytestmark = [
@@ -95,7 +96,15 @@ def test_a_killed_node_loses_nothing(cluster, job, tmp_path):
 
 
 def test_run_uses_the_cluster_that_it_is_part_of(cluster, job, tmp_path):
-    inside = start("run", job, "--store", tmp_path / "inside", "--insecure-cluster", RAY_ADDRESS=cluster.address)
+    """Also where a token for other clusters lies ready, which this open one does not know."""
+    (tmp_path / "home" / ".ray").mkdir(parents=True)
+    (tmp_path / "home" / ".ray" / "auth_token").write_text("0" * 64)
+    settings = {
+        "RAY_ADDRESS": cluster.address,
+        "HOME": str(tmp_path / "home"),
+        "AUSTICKER_CACHE": str(packed.cache_folder().parent),
+    }
+    inside = start("run", job, "--store", tmp_path / "inside", "--insecure-cluster", **settings)
     out, err = inside.communicate(timeout=240)
     assert inside.returncode == 0, err
     assert "12 of 12 cells done, 12 tasks run, 0 failed" in out

@@ -253,7 +253,7 @@ def _gaps(annotation: Annotation, offset: int, used: Sequence[int]) -> tuple[Fin
         findings.append(repaired(annotation.clip, annotation.where, "nearest-frame", text))
     lacking = offset - used[0] + 1 - len(used)
     if lacking:
-        text = f"{lacking} frames between onset {used[0]} and offset {offset} are not on disk and skipped"
+        text = f"{lacking} of the frames between onset {used[0]} and offset {offset} are not on disk, and passed over"
         findings.append(repaired(annotation.clip, annotation.where, "gap-skipped", text))
     return tuple(findings)
 

@@ -53,14 +53,19 @@ def _checked(address: str, trust: Trust) -> str:
 
 
 def _automatic() -> str:
-    """Returns the address of the cluster that this process or machine belongs to."""
+    """Returns the address of the cluster that this process or machine belongs to; a token is used if it demands one.
+
+    A driver with a token in an open cluster would let no worker ask it for anything.
+    """
     from ray._private import services
 
-    use_token_of_this_machine()
     try:
-        return str(services.canonicalize_bootstrap_address_or_die("auto"))
+        found = str(services.canonicalize_bootstrap_address_or_die("auto"))
     except (ConnectionError, ValueError) as error:
         raise knock.no_cluster("auto", str(error)) from error
+    if not knock.control_store(found, {}):
+        use_token_of_this_machine()
+    return found
 
 
 @contextmanager
