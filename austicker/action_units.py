@@ -24,16 +24,20 @@ RULES: Mapping[str, str] = {
     "lower-intensity": "Of two intensities, as in 4A/B, the lower counts.",
 }
 """What is done to a text that says more, or less, than which units were seen; each use is recorded by its name."""
-_REMARK = re.compile(r"[\s+,;]*\(?\s*soft\s+focus\s*\)?", re.IGNORECASE)
-_REFERENCE = re.compile(r"ref\s*\(([^()]*)\)", re.IGNORECASE)
+TEXT_LIMIT = 200
+"""Characters; no coder named so many units."""
+# All blanks are single ones when a pattern meets them, so none has to try how many belong to which of its parts.
+_REMARK = re.compile(r"\(? ?soft focus ?\)?", re.IGNORECASE)
+_REFERENCE = re.compile(r"ref ?\(([^()]*)\)", re.IGNORECASE)
+_SEPARATORS = " +,;"
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 _OR = re.compile("or", re.IGNORECASE)
 _UNIT = re.compile(
-    r"""(?:AU\s*)?
-        (?:(?P<prefix>[ATB])(?:\s*/\s*(?=[LR]))?\s*)?
-        (?:(?P<side>[LR])\s*)?
-        (?P<number>[0-9]{1,2})\s*
-        (?P<intensity>[A-E](?:\s*/\s*[A-E])?)?""",
+    r"""(?:AU[ ]?)?
+        (?:(?P<prefix>[ATB])(?:[ ]?/[ ]?(?=[LR]))?[ ]?)?
+        (?:(?P<side>[LR])[ ]?)?
+        (?P<number>[0-9]{1,2})[ ]?
+        (?P<intensity>[A-E](?:[ ]?/[ ]?[A-E])?)?""",
     re.IGNORECASE | re.VERBOSE,
 )
 
@@ -66,7 +70,7 @@ def parse_unit(text: str) -> ActionUnit:
     Raises:
         AustickerError: the text is no action unit.
     """
-    return _unit(text)[0]
+    return _unit(_single_blanks(text))[0]
 
 
 def parse(text: str | int) -> Coding:
@@ -75,13 +79,13 @@ def parse(text: str | int) -> Coding:
     '+' parts units, and 'or' the alternatives for one of them.
 
     Raises:
-        AustickerError: a part of the text is no action unit.
+        AustickerError: a part of the text is no action unit, or it has more than `TEXT_LIMIT` characters.
     """
-    plain, remarks = _REMARK.subn("", str(text))
-    if remarks:
-        plain = plain.strip(" +,;")
+    *remarked, plain = _REMARK.split(_single_blanks(str(text)))
+    if remarked:
+        plain = ("".join(part.rstrip(_SEPARATORS) for part in remarked) + plain).strip(_SEPARATORS)
     plain, references = _REFERENCE.subn(r"\1", plain)
-    used = {"remark-dropped"} if remarks else set()
+    used = {"remark-dropped"} if remarked else set()
     used |= {"reference-dropped"} if references else set()
     units = []
     for part in plain.split("+") if plain.strip() else []:
@@ -91,6 +95,15 @@ def parse(text: str | int) -> Coding:
         units.append(unit)
         used |= rules | ({"first-alternative"} if len(alternatives) > 1 else set())
     return Coding(units=tuple(units), repairs=tuple(rule for rule in RULES if rule in used))
+
+
+def _single_blanks(text: str) -> str:
+    if len(text) > TEXT_LIMIT:
+        raise AustickerError(
+            f"The action units '{text[:20]}...' have {len(text):,} characters, and at most {TEXT_LIMIT} can be read: "
+            "write them as 4+7."
+        )
+    return " ".join(text.split())
 
 
 def _unit(text: str) -> tuple[ActionUnit, set[str]]:

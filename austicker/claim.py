@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from austicker import __version__, identity, protocols, stages
+from austicker.corpora import packed
 from austicker.job import Job
 from austicker.plan import Plan
 from austicker.store import Store, layout
@@ -114,8 +115,19 @@ def _study(laid_out: Plan, name: str) -> dict[str, Any]:
         "lacks_subjects": corpus.lacks_subjects,
         "counts": protocols.in_words(study.counts),
         "left_out": len(study.left_out),
+        "unusable": _unusable(laid_out, name),
         "repaired": dict(sorted(Counter(rule for clip in corpus.clips for rule in clip.repairs).items())),
     }
+
+
+def _unusable(laid_out: Plan, study: str) -> dict[str, int]:
+    """Returns how many clips or files of a study's corpora were left out when they were prepared, by the reason."""
+    kinds: Counter[str] = Counter()
+    for part in laid_out.parts[study]:
+        folder = laid_out.corpora[part].folder
+        record = packed.read_record(folder) if folder else None
+        kinds.update(finding.kind for finding in (record.findings if record else ()) if finding.kind != "repaired")
+    return dict(sorted(kinds.items()))
 
 
 def _inputs(laid_out: Plan) -> dict[str, Any]:

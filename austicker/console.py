@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -21,12 +21,15 @@ from rich.progress import (
 from austicker import grid, plan, protocols
 from austicker.bench import Measured, forecast, in_words
 from austicker.corpora import Progress as Report
+from austicker.corpora.source import Finding
 from austicker.course import Watch
 from austicker.progress import Snapshot, duration
 from austicker.store import Store
 from austicker.submission import Summary
 from austicker.terminal import printable
 
+FINDINGS = 10
+"""So many findings are said one by one when a job is submitted; `data check` says all."""
 LINE_S = 10.0
 """How often a run says where it stands where there is no terminal."""
 
@@ -92,8 +95,23 @@ def watching(measured: Measured | None = None) -> Iterator[Watch]:
             if outcome.error:
                 sys.stderr.write(printable(f"failed: {outcome.task.title}: {outcome.error}\n"))
 
-        yield Watch(corpus=_preparation(bars, "clips"), started=started, ended=ended, moved=moved)
+        def found(corpus: str, findings: Sequence[Finding]) -> None:
+            wrong = [finding for finding in findings if finding.kind != "repaired"]
+            if wrong:
+                sys.stderr.write(f"{corpus}: {len(wrong)} findings leave clips or files out, the first of them:\n")
+                say_findings(wrong[:FINDINGS], to_stderr=True)
+
+        yield Watch(found=found, corpus=_preparation(bars, "clips"), started=started, ended=ended, moved=moved)
     foretold.end()
+
+
+def say_findings(findings: Iterable[Finding], *, to_stderr: bool = False) -> None:
+    """Says what was found wrong with a corpus, one line each."""
+    for finding in findings:
+        rule = f" ({finding.rule})" if finding.rule else ""
+        whose = f"{finding.clip}: " if finding.clip else ""
+        line = printable(f"{finding.kind}{rule}: {whose}{finding.text}\n")
+        (sys.stderr if to_stderr else sys.stdout).write(line)
 
 
 def _say_counts(laid_out: plan.Plan) -> None:

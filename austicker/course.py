@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 
 from austicker import corpora, grid, plan, stages
 from austicker.corpora.published import publish
+from austicker.corpora.source import Finding
 from austicker.job import Job
 from austicker.progress import Progress, Snapshot, State
 from austicker.store import Store, layout
@@ -24,8 +25,17 @@ MOVED_S = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Who is told: while corpora are prepared, when the tasks are known, after each task, and whenever it moves."""
+    """Who is told of a run.
 
+    Attributes:
+        found: what was found wrong with a corpus of the user's.
+        corpus: while corpora are prepared.
+        started: when the tasks are known.
+        ended: after each task.
+        moved: whenever it moves.
+    """
+
+    found: Callable[[str, Sequence[Finding]], None]
     corpus: corpora.Progress
     started: Callable[[plan.Plan, tuple[plan.Task, ...]], None]
     ended: Callable[[grid.Outcome], None]

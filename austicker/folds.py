@@ -136,7 +136,7 @@ def check_apart(corpus: Corpus, fold: Fold, *, shares_subjects: bool) -> None:
         AustickerError: a subject, or the same pictures under whatever name, are on both sides.
     """
     if not (shares_subjects or corpus.lacks_subjects):
-        subjects = [clip.subject for clip in corpus.clips]
+        subjects = [(clip.subject,) for clip in corpus.clips]
         _refuse_shared(corpus, fold, subjects, "people", "divide it by subject or correct its subjects")
     _refuse_shared(corpus, fold, corpus.digests, "pictures", "leave one of each pair out of the data")
 
@@ -147,15 +147,15 @@ def without_duplicates(corpus: Corpus, fold: Fold) -> tuple[Fold, tuple[str, ...
     Raises:
         AustickerError: nothing is left to train on.
     """
-    tested = {corpus.digests[i] for i in fold.test}
-    kept = tuple(i for i in fold.train if corpus.digests[i] not in tested)
+    tested = {digest for i in fold.test for digest in corpus.digests[i]}
+    kept = tuple(i for i in fold.train if tested.isdisjoint(corpus.digests[i]))
     if fold.train and not kept:
         raise AustickerError(
             f"Every training picture of fold '{fold.name}' of '{corpus.name}' is also in its test part: "
             "correct the division of the data."
         )
-    dropped = tuple(corpus.clips[i].clip for i in fold.train if corpus.digests[i] in tested)
-    return replace(fold, train=kept), dropped
+    left = set(kept)
+    return replace(fold, train=kept), tuple(corpus.clips[i].clip for i in fold.train if i not in left)
 
 
 def _splits(clips: Sequence[Clip]) -> set[str]:
@@ -174,12 +174,13 @@ def _by_split(clips: Sequence[Clip], name: str, tested: Sequence[str]) -> Fold:
     return Fold(name=name, train=train, test=tuple(i for i, clip in enumerate(clips) if clip.split in tested))
 
 
-def _refuse_shared(corpus: Corpus, fold: Fold, owner: Sequence[str], noun: str, mend: str) -> None:
-    """Refuses a fold with clips of one owner (of each clip, by position) on both sides."""
-    shared = {owner[i] for i in fold.train} & {owner[i] for i in fold.test}
+def _refuse_shared(corpus: Corpus, fold: Fold, marks: Sequence[Sequence[str]], noun: str, mend: str) -> None:
+    """Refuses a fold with a mark (several of each clip, by position) on both sides."""
+    shared = {mark for i in fold.train for mark in marks[i]} & {mark for i in fold.test for mark in marks[i]}
     if shared:
         train, test = (
-            _some_names(corpus.clips, [i for i in side if owner[i] in shared]) for side in (fold.train, fold.test)
+            _some_names(corpus.clips, [i for i in side if not shared.isdisjoint(marks[i])])
+            for side in (fold.train, fold.test)
         )
         raise AustickerError(
             f"Fold '{fold.name}' of '{corpus.name}' has the same {noun} in training ({train}) and in test ({test}): "

@@ -6,25 +6,30 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from filelock import FileLock
+
 from austicker import grid
 from austicker.corpora import READERS, Progress, packed, prepared
-from austicker.corpora.prepared import Framing, Portion, Preparation
+from austicker.corpora.preparation import Framing, Portion, Preparation, framing_of, portions, state_of
+from austicker.corpora.source import Reading
 from austicker.job import Job
 from austicker.plan import Tally, Task
 from austicker.types import AustickerError
 
 
-def prepare_all(job: Job, site: grid.Site, progress: Progress) -> None:
-    """Prepares whatever a job names that is not prepared, or whose annotations have changed since.
+def prepare_all(job: Job, site: grid.Site, progress: Progress) -> dict[str, packed.Record]:
+    """Prepares whatever a job names that is not prepared, or of which a file has changed since; returns the records.
 
     Raises:
         AustickerError: a corpus cannot be read or packed.
     """
-    for choice in job.corpora:
-        if choice.name in READERS.names() and choice.root is not None:
-            preparation = Preparation(name=choice.name, root=Path(choice.root), landmarks=choice.landmarks)
-            if prepared.state(preparation) != "ready":
-                prepare(preparation, site, progress)
+    return {
+        choice.name: prepare(
+            Preparation(name=choice.name, root=Path(choice.root), landmarks=choice.landmarks), site, progress
+        )
+        for choice in job.corpora
+        if choice.name in READERS.names() and choice.root is not None
+    }
 
 
 def prepare(preparation: Preparation, site: grid.Site, progress: Progress) -> packed.Record:
@@ -38,13 +43,21 @@ def prepare(preparation: Preparation, site: grid.Site, progress: Progress) -> pa
     Raises:
         AustickerError: nothing usable is there, the disk refuses, or a shard failed.
     """
-    packed.reserve(preparation.name, preparation.folder)
     reading = preparation.read()
-    wanted = prepared.portions(preparation, reading)
+    annotations = state_of(preparation.root, reading.annotations)
+    packed.reserve(preparation.name, preparation.folder)
+    with FileLock(preparation.folder.with_suffix(".lock")):
+        wanted = _packed(preparation, reading, site, progress)
+        return prepared.conclude(preparation, reading, wanted, annotations)
+
+
+def _packed(preparation: Preparation, reading: Reading, site: grid.Site, progress: Progress) -> tuple[Portion, ...]:
+    """Packs what is missing and returns the whole, in order."""
+    wanted = portions(preparation, reading)
     left = prepared.missing(preparation, wanted)
     done, total = len(reading.clips) - sum(len(portion.clips) for portion in left), len(reading.clips)
     progress(done, total)
-    work = partial(_pack, preparation=preparation, framing=prepared.framing_of(reading))
+    work = partial(_pack, preparation=preparation, framing=framing_of(reading))
     failures = []
     for outcome in _outcomes(work, _tasks(preparation, left), site):
         done += len(outcome.task.sources)
@@ -56,7 +69,7 @@ def prepare(preparation: Preparation, site: grid.Site, progress: Progress) -> pa
             f"{len(failures)} of {len(wanted)} shards of corpus '{preparation.name}' could not be packed (the first: "
             f"{failures[0].rstrip('.')}); the others are kept: run the same command again."
         )
-    return prepared.conclude(preparation, reading, wanted)
+    return wanted
 
 
 def _tasks(preparation: Preparation, left: Iterable[Portion]) -> list[Task]:

@@ -72,6 +72,11 @@ def _study(
     return protocols.study(protocol, name, opened)
 
 
+def forget_corpora() -> None:
+    """Makes this process open corpora anew: what it opened for an earlier job may have changed since."""
+    _study.cache_clear()
+
+
 def _settings(task: Task, job: Job) -> ModelSettings:
     return next(settings for settings in job.models if settings.label == task.model)
 

@@ -37,7 +37,9 @@ def submit(job: Job, store: Store, watch: Watch, site: grid.Site, *, amend: bool
     """
     grid.check(site)
     there = claim.own_record(store, job)
-    prepare.prepare_all(job, site, watch.corpus)
+    for name, record in prepare.prepare_all(job, site, watch.corpus).items():
+        watch.found(name, record.findings)
+    stages.forget_corpora()
     laid_out = plan.expand(job, watch.corpus)
     tasks = laid_out.tasks(store)
     changed = claim.claim(store, laid_out, there, busy=bool(tasks), amend=amend)

@@ -70,7 +70,7 @@ class Corpus:
 
     Attributes:
         fingerprint: digest of the labels, clips, frames and landmarks.
-        digests: of each clip's frames: equal pictures have equal digests.
+        digests: of each clip's pictures as they were before alignment: equal pictures have equal digests.
         frames: of each clip (frame, h, w, c) uint8, c = 1 (gray) or 3 (RGB); may be memory-mapped. All faces of a
             corpus have one size.
         landmarks: of each clip (frame, 68, 2) float32, iBUG 68 points as (x, y) fractions of the aligned face.
@@ -86,7 +86,7 @@ class Corpus:
     labels: tuple[str, ...]
     clips: tuple[Clip, ...]
     fingerprint: str
-    digests: tuple[str, ...] = field(repr=False)
+    digests: tuple[tuple[str, ...], ...] = field(repr=False)
     synthetic: str = ""
     planted: tuple[tuple[str, str], ...] = ()
     consented: tuple[str, ...] = ()

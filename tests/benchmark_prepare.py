@@ -16,7 +16,7 @@ from corpus_trees import Clip
 
 from austicker import corpora, grid, prepare
 from austicker.corpora import pictures, prepared
-from austicker.corpora.prepared import Preparation
+from austicker.corpora.preparation import Preparation
 from austicker.faces import alignment
 
 CLIPS, FRAMES, PEOPLE = 250, 20, 26

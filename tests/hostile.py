@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import struct
 import sys
+import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from austicker.corpora import pictures, source, tables
+from austicker.corpora import manifest, pictures, source, tables
 from austicker.corpora.pictures import video_length
 from austicker.corpora.tables import Row
 from austicker.corpora.workbook import xlsx_rows as workbook_rows
@@ -169,6 +172,54 @@ def outcome(read: Callable[[], object]) -> tuple[object, str]:
         return None, str(error)
 
 
+NOBODY = 65534
+
+
+def as_stranger(read: Callable[[], object]) -> tuple[object, str]:
+    """Returns the `outcome` of a reader in a process of nobody's, whom closed folders do not let in as they do root.
+
+    Any other exception fails the test. What the reader imports must be imported already.
+    """
+    inlet, outlet = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            answer = (*outcome(read), "")
+        except BaseException as error:
+            answer = (None, "", repr(error))
+        os.write(outlet, pickle.dumps(answer))
+        os._exit(0)
+    os.close(outlet)
+    with os.fdopen(inlet, "rb") as pipe:
+        value, refusal, broken = pickle.loads(pipe.read())
+    os.waitpid(child, 0)
+    assert not broken, broken
+    return value, refusal
+
+
+@contextmanager
+def public_folder() -> Iterator[Path]:
+    """Gives an empty folder that everybody may enter, other than pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def closed(folder: Path, mode: int = 0) -> Iterator[None]:
+    """Closes a folder in the block: nobody may enter it, nor list it unless `mode` says so."""
+    before = folder.stat().st_mode
+    folder.chmod(mode)
+    try:
+        yield
+    finally:
+        folder.chmod(before)
+
+
 def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
@@ -247,6 +298,11 @@ CASES: dict[str, tuple[str, Callable[[Path], Path], Callable[[Path], None]]] = {
     "text for a number": ("w.csv", _written(HEADER + GOOD_ROW + b"soon\n"), _csv),
     "a Parquet file of 4,000,000 rows": ("x.parquet", lying_parquet, _parquet),
     "a Parquet file of 24 GB of text": ("y.parquet", wide_parquet, _parquet),
+    "1,600 blanks in the action units": (
+        "manifest.csv",
+        _written(b"clip,subject,label,action_units\na,ann,joy,4" + b" " * 1600 + b"5\n"),
+        lambda path: manifest.read(path.parent) and None,
+    ),
     "a video of its first bytes alone": ("za.mp4", _written(b"\0\0\0\x18ftypmp42"), lambda path: video_length(path)),
     "a playlist for a video": ("z.avi", _written(b"#EXTM3U\nhttp://127.0.0.1:9/x\n"), lambda path: video_length(path)),
 }

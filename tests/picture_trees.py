@@ -220,10 +220,10 @@ def write_video(path: Path, frames: int) -> None:
     writer.release()
 
 
-def write_frames(folder: Path, numbers: Sequence[int]) -> None:
+def write_frames(folder: Path, numbers: Sequence[int], mirrored: bool = False) -> None:
     """Writes frames as "img7.png"."""
     for number, frame in zip(numbers, moving_face(len(numbers), 64), strict=True):
-        write_picture(folder / f"img{number}.png", frame)
+        write_picture(folder / f"img{number}.png", frame[:, ::-1] if mirrored else frame)
 
 
 def write_table(root: Path, rows: Sequence[Mapping[str, str]], name: str = "manifest.csv") -> Path:
@@ -243,7 +243,7 @@ def write_manifest(root: Path, name: str = "manifest.csv") -> None:
     write_frames(root / "ann-1", range(8, 15))
     write_video(root / "films" / "ann.avi", 10)
     write_video(root / "bob-1.mp4", 6)
-    write_frames(root / "loose", (1, 2, 10))
+    write_frames(root / "loose", (1, 2, 10), mirrored=True)
     rows = [
         {"clip": "ann-1", "subject": "ann", "label": "joy", "onset": "9", "apex": "11", "offset": "13"},
         {"clip": "ann-2", "subject": "ann", "label": "anger", "path": "films/ann.avi", "onset": "2", "offset": "8"},

@@ -24,7 +24,7 @@ def corpus(subjects: tuple[str, ...] = ("ann", "bob", "cy"), clips: int = 2, **c
             Clip(corpus="orl-motion", clip=name, subject=subject, label=number % 2, onset=0, apex=1, offset=2)
             for number, (subject, name) in enumerate(names)
         ),
-        "digests": tuple(name for _, name in names),
+        "digests": tuple((name,) for _, name in names),
         "frames": np.zeros((len(names), 3, 8, 8, 1), np.uint8),
         "landmarks": np.zeros((len(names), 3, 68, 2), np.float32),
         "motion": np.zeros((len(names), 14), np.float32),

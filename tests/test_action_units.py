@@ -79,6 +79,21 @@ def test_what_is_no_action_unit_is_refused(text):
         parse(text)
 
 
+@pytest.mark.parametrize("text", ["4" + " " * 1600 + "5", "12+" * 80 + "12", "(" * 201])
+def test_a_text_beyond_any_coding_is_refused_unread(text):
+    for read in (parse, parse_unit):
+        with pytest.raises(
+            AustickerError, match=rf"have {len(text):,} characters, and at most 200 can be read"
+        ) as fault:
+            read(text)
+        assert len(str(fault.value)) < 200
+
+
+def test_the_longest_text_is_read():
+    assert len(parse("+".join(["12"] * 67)).units) == 67
+    assert written(parse("12" + " " * 185 + "(soft  focus)")) == "12"
+
+
 @pytest.mark.parametrize("text", ["12", "L12", "R14A", "A12", "AU7B"])
 def test_one_unit_is_read_alone_as_in_a_list(text):
     assert (parse_unit(text),) == parse(text).units

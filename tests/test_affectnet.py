@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile import as_stranger, closed, public_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_trees import (
@@ -122,6 +123,37 @@ def test_lists_in_their_own_folder_and_without_names_of_columns_are_read(manual)
 
 
 @pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"1/a.png,1,1,9,9,,1\r,0,0\n", "row 2 cannot be split into cells: close its quotation marks."),
+        (b'1/a.png,1,1,9,9,,"1,0,0\n', "row 2 cannot be split into cells: close its quotation marks."),
+        (b"1/\xe9.png,1,1,9,9,,1,0,0\n", "row 2 is not UTF-8 text: save the file as UTF-8."),
+        (b"1/\0.png,1,1,9,9,,1,0,0\n", "row 2 holds NUL bytes, so it is no text: fetch the file again."),
+        (b"1/a.png,1,1,9,9,,1,0\n", "row 2 has 8 cells instead of 9: fetch the file again."),
+    ],
+)
+def test_a_list_without_names_is_read_as_strictly_as_any(line, words, manual):
+    relist(manual, affectnet_row("1/a.png", "1", POINTS))
+    nameless = manual / "validation.csv"
+    nameless.write_bytes(nameless.read_bytes().partition(b"\n")[2] + line)
+    with pytest.raises(AustickerError) as fault:
+        affectnet.read(manual)
+    assert str(fault.value) == f"validation.csv, {words}"
+
+
+def test_pictures_of_another_user_are_left_out():
+    with public_folder() as root:
+        for name in ("1/b.png", "2/a.png"):
+            write_picture(root / name, colour_face(1, 32))
+        relist(root, affectnet_row("1/b.png", "1", POINTS), affectnet_row("2/a.png", "1", POINTS))
+        with closed(root / "2"):
+            reading, refusal = as_stranger(lambda: affectnet.read(root))
+    assert refusal == ""
+    assert [clip.clip for clip in reading.clips] == ["train/1/b", "test/1/b"]
+    assert [(finding.clip, finding.kind) for finding in reading.findings] == [("train/2/a", "unreadable")]
+
+
+@pytest.mark.parametrize(
     ("changes", "kind", "text"),
     [
         ({"expression": "11"}, "inconsistent", "holds 11: write a number from 0 to 10."),
@@ -131,6 +163,11 @@ def test_lists_in_their_own_folder_and_without_names_of_columns_are_read(manual)
         ({"face_y": "nan"}, "inconsistent", "holds 'nan': write a whole number."),
         ({"face_width": "0"}, "inconsistent", "is no rectangle of its picture: get the list again."),
         ({"face_x": "-3"}, "inconsistent", "is no rectangle of its picture: get the list again."),
+        ({"face_x": "900000000"}, "inconsistent", "is no rectangle of its picture: get the list again."),
+        ({"face_y": "30001"}, "inconsistent", "is no rectangle of its picture: get the list again."),
+        ({"face_width": "900000000"}, "inconsistent", "is no rectangle of its picture: get the list again."),
+        ({"face_height": "30001"}, "inconsistent", "is no rectangle of its picture: get the list again."),
+        ({"face_width": "8001", "face_height": "8000"}, "inconsistent", "is no rectangle of its picture: get the list"),
         ({"subDirectory_filePath": "1/c.png"}, "missing", "is not there and is left out: unpack it again."),
         ({"subDirectory_filePath": "2/a.png"}, "missing", "is not there and is left out: unpack it again."),
         (
@@ -151,7 +188,9 @@ def test_a_faulty_row_is_left_out(changes, kind, text, manual):
     assert "training.csv, row 3" in finding.text
 
 
-@pytest.mark.parametrize("points", ["", "1;2;3", ";".join(["1"] * 135 + ["nan"]), ";".join(["1"] * 135 + ["x"])])
+@pytest.mark.parametrize(
+    "points", ["", "1;2;3", *(";".join(["1"] * 135 + [last]) for last in ("nan", "x", "1e39", "-1e309", "1000001"))]
+)
 def test_points_that_make_no_sense_are_found_anew(points, manual):
     relist(manual, affectnet_row("1/a.png", "1", POINTS, facial_landmarks=points))
     reading = affectnet.read(manual)

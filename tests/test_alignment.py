@@ -12,9 +12,11 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from austicker.corpora import pictures
 from austicker.corpora.orl_motion import PHOTOS
 from austicker.faces import alignment, landmarker
 from austicker.faces.alignment import (
+    CUT_LIMIT,
     NoFace,
     aligned_clip,
     cut,
@@ -321,6 +323,30 @@ def test_a_cut_keeps_its_rectangle_and_repeats_the_border():
     np.testing.assert_array_equal(over[:10, 5:], picture[40:, :15])
     np.testing.assert_array_equal(over[:10, 0], picture[40:, 0])
     np.testing.assert_array_equal(over[15], over[9])
+
+
+@drawn(
+    corner=st.tuples(st.integers(-20, 60), st.integers(-20, 50)), size=st.tuples(st.integers(1, 90), st.integers(1, 90))
+)
+def test_a_cut_is_what_looking_up_each_pixel_gives(corner, size):
+    picture = np.arange(50 * 60 * 3, dtype=np.uint32).astype(np.uint8).reshape(50, 60, 3)
+    columns, rows = (np.arange(start, start + length) for start, length in zip(corner, size, strict=True))
+    if columns[-1] < 0 or columns[0] > 59 or rows[-1] < 0 or rows[0] > 49:
+        with pytest.raises(AustickerError, match="has no part in"):
+            cut(picture, corner, size)
+        return
+    expected = picture[rows.clip(0, 49)[:, None], columns.clip(0, 59)]
+    found = cut(picture, corner, size)
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_rectangle_of_more_pixels_than_any_picture_is_refused():
+    picture = np.zeros((50, 60, 1), np.uint8)
+    assert pictures.MAX_PIXELS == CUT_LIMIT
+    for corner, size in (((0, 0), (8001, 8000)), ((-5, 0), (900_000_000, 10)), ((0, -(10**12)), (1, 2 * 10**12))):
+        with pytest.raises(AustickerError, match="has more than 64 million pixels: mend it"):
+            cut(picture, corner, size)
 
 
 @pytest.mark.parametrize(("corner", "size"), [((60, 0), (10, 10)), ((0, -20), (10, 10)), ((5, 5), (0, 10))])

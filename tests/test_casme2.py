@@ -15,6 +15,7 @@ from corpus_trees import (
     write_casme2,
     write_casme2_table,
 )
+from hostile import as_stranger, closed, public_folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -169,7 +170,7 @@ def test_a_fault_is_mended_by_its_rule(tmp_path, change, expected, found):
     ("change", "kind", "words"),
     [
         ({"frames": ()}, "missing", "holds 0 pictures"),
-        ({"frames": (46,)}, "missing", "holds 1 pictures"),
+        ({"frames": (46,)}, "missing", "holds 1 picture for"),
         ({"frames": range(49, 53)}, "missing", "lacks the frames from onset 46"),
         ({"frames": (46, 53, 54), "offset": 54}, "missing", "lacks the frames near apex 49"),
         ({"onset": 500}, "missing", "lacks the frames from onset 500"),
@@ -226,6 +227,58 @@ def test_a_symlink_out_of_the_root_refuses_the_corpus(tmp_path):
     (root / inner).symlink_to(tmp_path / "other" / inner)
     with pytest.raises(AustickerError, match="symlink"):
         casme2.read(root)
+
+
+@pytest.mark.parametrize("other", ["reg_img46.jpg", "img1 (46).jpg", "img046.png"])
+def test_two_frames_of_one_number_cost_one_clip(tmp_path, other):
+    root = write_casme2(tmp_path / "root", [GOOD, SOUND], tiny=True)
+    folder = root / "CASME2_RAW_selected/sub02/EP01_11f"
+    (folder / other).touch()
+    reading = casme2.read(root)
+    assert [clip.clip for clip in reading.clips] == ["sub03/EP07_04"]
+    assert rules(reading) == [("sub02/EP01_11f", "inconsistent", "")]
+    assert f"'{other}'" in reading.findings[0].text
+    (folder / "zz50.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    with pytest.raises(AustickerError, match=r"zz50\.jpg' is a symlink out of"):
+        casme2.read(root)
+
+
+@pytest.mark.parametrize("inner", ["CASME2_RAW_selected/sub02", "CASME2_RAW_selected/sub02/EP01_11f"])
+def test_a_folder_of_another_user_costs_its_clips(inner):
+    with public_folder() as root:
+        write_casme2(root, [GOOD, SOUND], tiny=True)
+        casme2.read(root)
+        with closed(root / inner):
+            reading, refusal = as_stranger(lambda: casme2.read(root))
+    assert refusal == ""
+    assert [clip.clip for clip in reading.clips] == ["sub03/EP07_04"]
+    assert rules(reading) == [("sub02/EP01_11f", "unreadable", "")]
+    assert "(Permission denied): grant access" in reading.findings[0].text
+
+
+def test_a_closed_folder_beside_the_corpus_is_passed_over_but_not_one_of_its_own():
+    with public_folder() as root:
+        write_casme2(root, [GOOD], tiny=True, frames="Cropped/sub{subject:02d}/{name}/reg_img{number}.jpg")
+        for name in ("lost+found", "CASME2_RAW_selected"):
+            (root / name).mkdir()
+        (root / "elsewhere").symlink_to(root / "lost+found" / "inner")
+        casme2.read(root)
+        with closed(root / "lost+found"):
+            assert as_stranger(lambda: len(casme2.read(root).clips)) == (1, "")
+        with closed(root / "CASME2_RAW_selected"):
+            assert "CASME2_RAW_selected" in as_stranger(lambda: casme2.read(root))[1]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "text"),
+    [
+        ((48,), "1 of the frames between onset 46 and offset 52 is not on disk and passed over."),
+        ((47, 48), "2 of the frames between onset 46 and offset 52 are not on disk and passed over."),
+    ],
+)
+def test_a_gap_is_told_in_plain_words(tmp_path, lacking, text):
+    reading = read(tmp_path, replace(GOOD, frames=[number for number in range(46, 53) if number not in lacking]))
+    assert [finding.text.partition("row 2: ")[2] for finding in reading.findings] == [text]
 
 
 def test_a_clip_that_is_there_twice_refuses_the_corpus(tmp_path):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile import as_stranger, closed, public_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_trees import ck_frame, ck_names, write_ck_codes, write_ck_sequence, write_ckplus, write_picture
@@ -168,10 +169,35 @@ def test_a_gap_is_passed_over(root):
         Finding(
             clip="S005_001",
             kind="repaired",
-            text="1 frames between 1 and 3 of S005_001 are not on disk and passed over.",
+            text="1 of the frames between 1 and 3 of S005_001 is not on disk and passed over.",
             rule="gap-skipped",
         )
     ]
+
+
+def test_two_frames_of_one_number_cost_one_sequence(root):
+    (root / FRAME).with_name("S005_001_2.png").touch()
+    reading = ckplus.read(root)
+    assert [clip.clip for clip in reading.clips] == ["S010_006"]
+    (finding,) = of_clip(reading, "S005_001")
+    assert finding.kind == "inconsistent"
+    assert "'S005_001_00000002.png' and 'S005_001_2.png' in " in finding.text
+    (root / FRAME).with_name("S005_001_4.png").symlink_to(root.parent / "elsewhere.png")
+    with pytest.raises(AustickerError, match="is a symlink out of"):
+        ckplus.read(root)
+
+
+def test_a_sequence_of_another_user_is_left_out(made):
+    with public_folder() as folder:
+        root = shutil.copytree(made, folder / "ckplus")
+        root.chmod(0o755)
+        with closed((root / FRAME).parent):
+            reading, refusal = as_stranger(lambda: ckplus.read(root))
+        assert refusal == ""
+        assert [(finding.kind, finding.rule) for finding in of_clip(reading, "S005_001")] == [("unreadable", "")]
+        assert [clip.clip for clip in reading.clips] == ["S010_006"]
+        with closed((root / FRAME).parent.parent):
+            assert "S005' cannot be listed (Permission denied)" in as_stranger(lambda: ckplus.read(root))[1]
 
 
 def test_frames_are_in_order_of_their_numbers(tmp_path):

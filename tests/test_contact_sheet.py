@@ -32,7 +32,7 @@ def corpus(subjects, *, size=(112, 128), channels=1, apex=1, **clip):
         labels=("calm", "happy"),
         clips=clips,
         fingerprint="",
-        digests=("",) * len(clips),
+        digests=((),) * len(clips),
         frames=[frames] * len(clips),
         landmarks=[np.repeat(template_points(size)[None], 2, axis=0)] * len(clips),
         motion=np.zeros((len(clips), 14), np.float32),

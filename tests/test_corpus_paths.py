@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
-from hostile import outcome
+from hostile import as_stranger, closed, outcome, public_folder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from austicker.corpora.paths import GAPS_LIMIT, gaps, inside, opened, pictures_in, shown
+from austicker.corpora import READERS
+from austicker.corpora.paths import GAPS_LIMIT, Unusable, gaps, inside, opened, pictures_in, shown, what
 from austicker.types import AustickerError
 
 
@@ -125,6 +127,16 @@ def test_two_pictures_of_one_number_are_refused(tmp_path):
     assert "img007.png" in sentence
 
 
+def test_a_symlink_out_of_the_root_weighs_more_than_two_of_one_number(tmp_path):
+    folder = touch(tmp_path / "corpus" / "clip", "img7.jpg", "img007.png")
+    with pytest.raises(Unusable):
+        pictures_in(tmp_path / "corpus", folder)
+    (folder / "z8.png").symlink_to(touch(tmp_path / "other", "img8.png") / "img8.png")
+    with pytest.raises(AustickerError, match="symlink") as fault:
+        pictures_in(tmp_path / "corpus", folder)
+    assert not isinstance(fault.value, Unusable)
+
+
 def test_no_picture_is_taken_from_outside_the_root(tmp_path):
     root = touch(tmp_path / "corpus")
     other = touch(tmp_path / "other", "img1.png")
@@ -139,14 +151,47 @@ def test_a_folder_that_is_missing_has_no_pictures(tmp_path):
     assert pictures_in(tmp_path, tmp_path / "none") == {}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
-def test_a_folder_that_may_not_be_listed_is_no_empty_one(tmp_path):
-    folder = touch(tmp_path / "closed", "img1.png")
-    folder.chmod(0o100)
-    try:
-        assert "cannot be listed" in refused(lambda: pictures_in(tmp_path, folder))
-    finally:
-        folder.chmod(0o700)
+def test_a_folder_that_may_not_be_read_is_no_empty_one():
+    with public_folder() as root:
+        folder = touch(root / "subject" / "clip", "img1.png")
+        for shut, mode, words in (
+            (folder, 0o111, "clip' cannot be listed (Permission denied): grant access"),
+            (folder, 0o444, "img1.png' cannot be looked at (Permission denied): grant access"),
+            (folder.parent, 0, "clip' cannot be looked at (Permission denied): grant access to its folder."),
+        ):
+            with closed(shut, mode):
+                value, refusal = as_stranger(lambda: pictures_in(root, folder))
+            assert value is None
+            assert words in refusal
+
+
+@pytest.mark.parametrize("name", sorted(READERS.names()))
+@pytest.mark.parametrize("mode", [0, 0o444])
+def test_every_reader_refuses_a_root_that_it_may_not_enter(name, mode):
+    read = READERS[name]
+    with public_folder() as root:
+        touch(root, "fer2013.csv", "manifest.csv")
+        for folder in ("train_set", "cohn-kanade-images"):
+            (root / folder).mkdir()
+        with closed(root, mode):
+            _, refusal = as_stranger(lambda: read(root))
+    assert "(Permission denied): grant access to it" in refusal
+    assert len(refusal.splitlines()) == 1
+
+
+def test_what_lies_somewhere_is_told(tmp_path):
+    root = touch(tmp_path / "corpus", "a.csv")
+    os.mkfifo(root / "pipe")
+    (root / "alias").symlink_to(root)
+    (root / "loop").symlink_to(root / "loop")
+    (root / "broken").symlink_to(root / "none")
+    names = (".", "alias", "a.csv", "pipe", "loop", "broken", "none", "a.csv/none")
+    assert [what(root / name) for name in names] == ["folder", "folder", "file", "other", "", "", "", ""]
+
+
+def test_one_clip_s_fault_keeps_its_kind_from_one_process_to_another():
+    fault = pickle.loads(pickle.dumps(Unusable("Two.", "inconsistent")))
+    assert (str(fault), fault.kind) == ("Two.", "inconsistent")
 
 
 @given(numbers=st.sets(st.integers(-50, 50)), first=st.integers(-60, 60), last=st.integers(-60, 60))

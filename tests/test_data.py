@@ -44,7 +44,7 @@ def test_check_says_clip_by_clip_what_is_wrong(cli_here, casme2, cache):
     for start, word in (
         ("unreadable: sub01/EP02_01f: ", first.name),
         ("missing: sub04/EP19_01f: ", "holds 0 pictures"),
-        ("repaired (gap-skipped): sub26/EP07_28: ", re.search(r"\d+", gap.name)[0]),
+        ("repaired (gap-skipped): sub26/EP07_28: ", "not on disk"),
         ("repaired (apex-midpoint): sub04/EP12_01f: ", "no apex"),
     ):
         assert any(line.startswith(start) and word in line for line in lines), (start, answer.out)
@@ -191,9 +191,11 @@ def test_a_hostile_manifest_is_one_sentence_and_leaves_nothing(cli_here, tmp_pat
     assert not list(cache.rglob("*.*"))
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, (file, *_) in hostile.CASES.items() if file.endswith((".png", ".jpg"))]
-)
+PICTURES = [name for name, (file, *_) in hostile.CASES.items() if file.endswith((".png", ".jpg"))]
+PICTURES.remove("a symlink out of the root")  # which is refused with the whole corpus, above
+
+
+@pytest.mark.parametrize("name", PICTURES)
 def test_a_hostile_picture_costs_its_clip_and_no_more(cli_here, tmp_path, name):
     root = tmp_path / "own"
     root.mkdir()

@@ -123,7 +123,11 @@ class Undisturbed:
     def submit(self, store: Store | Path, site: grid.Site, told: list[grid.Outcome] | None = None):
         ended = (lambda outcome: None) if told is None else told.append
         watch = submission.Watch(
-            corpus=lambda *_: None, started=lambda *_: None, ended=ended, moved=lambda snapshot: None
+            found=lambda *_: None,
+            corpus=lambda *_: None,
+            started=lambda *_: None,
+            ended=ended,
+            moved=lambda snapshot: None,
         )
         return submission.submit(self.job, store if isinstance(store, Store) else Store(store), watch, site)
 
@@ -313,7 +317,9 @@ def test_a_driver_killed_again_and_again_gets_to_the_same_end(undisturbed, clust
     generator = random.Random(seed)
     (corpus,) = undisturbed.laid_out.corpora.values()
     at_first = [(key, generator.choice(STEPS)) for key in (layout.JOB, layout.PROGRESS)]
-    at_first.append((layout.corpus(corpus.fingerprint, "frames.npy"), generator.choice(["unbegun", "empty", "forced"])))
+    at_first.append(
+        (layout.corpus(corpus.fingerprint, "00000.arrow"), generator.choice(["unbegun", "empty", "forced"]))
+    )
     at_last = [(key, generator.choice(STEPS)) for key in (layout.report("asr.csv"), layout.PAGE)]
     worker = (shard_key(undisturbed.laid_out.shards[-1]), "torn")
     faults.arm(tmp_path, [*at_first, worker, *at_last])

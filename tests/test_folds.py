@@ -173,7 +173,7 @@ def divided(people: str, pictures: str, cut: int, **changes: bool) -> tuple[Corp
     """Returns a corpus with a person and a picture per letter, trained on before `cut` and tested on from there."""
     base = corpus(clips=len(people))
     clips = tuple(replace(base.clips[i], clip=f"clip{i}", subject=person) for i, person in enumerate(people))
-    whole = replace(base, clips=clips, digests=tuple(pictures), **changes)
+    whole = replace(base, clips=clips, digests=tuple((name, f"own{i}") for i, name in enumerate(pictures)), **changes)
     return whole, Fold(name="f", train=tuple(range(cut)), test=tuple(range(cut, len(people))))
 
 
@@ -219,7 +219,7 @@ def test_duplicates_leave_the_training_side_alone(pictures, cut):
 def test_the_guard_is_fast_on_the_largest_corpus():
     size = 290_000
     clip = Clip(corpus="c", clip="x", subject="s", label=0, onset=0, apex=0, offset=0)
-    digests = tuple(str(number) for number in range(size))
+    digests = tuple((str(number),) for number in range(size))
     whole = replace(corpus(), clips=(clip,) * size, digests=digests, lacks_subjects=True)
     fold = Fold(name="f", train=tuple(range(size - 4000)), test=tuple(range(size - 4000, size)))
     began = time.perf_counter()

@@ -77,7 +77,11 @@ class Log:
         self.tasks, self.outcomes, self.snapshots = (), [], []
         self._first = first
         self.watch = course.Watch(
-            corpus=lambda done, total: None, started=self._started, ended=self._ended, moved=self._moved
+            found=lambda *_: None,
+            corpus=lambda done, total: None,
+            started=self._started,
+            ended=self._ended,
+            moved=self._moved,
         )
 
     def _started(self, laid_out, tasks):

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile import as_stranger, closed, public_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_trees import moving_face, write_frames, write_manifest, write_picture, write_table, write_video
@@ -109,8 +110,12 @@ def test_repairs_are_named(root):
     assert reading.clips[0].repairs == ("remark-dropped", "lower-intensity", "apex-midpoint", "gap-skipped")
     assert [finding.text for finding in reading.findings[2:]] == [
         "manifest.csv, row 2: no apex, so the middle frame, 6, is used.",
-        "manifest.csv, row 2: 1 frames between onset and offset are not on disk and passed over.",
+        "manifest.csv, row 2: 1 of the frames between onset and offset is not on disk and passed over.",
     ]
+    (root / "a" / "img7.png").unlink()
+    assert manifest.read(root).findings[-1].text == (
+        "manifest.csv, row 2: 2 of the frames between onset and offset are not on disk and passed over."
+    )
 
 
 @pytest.mark.parametrize(
@@ -243,6 +248,44 @@ def test_a_link_out_of_the_folder_harms_only_who_names_it(root):
             manifest.read(root)
 
 
+def test_folders_of_another_user_cost_their_clips():
+    with public_folder() as root:
+        for name in ("a", "b", "people/c"):
+            write_frames(root / name, range(3))
+        write_table(root, [row(), row("b"), row("people/c")])
+        manifest.read(root)
+        with closed(root / "b"), closed(root / "people"):
+            reading, refusal = as_stranger(lambda: manifest.read(root))
+    assert refusal == ""
+    assert [clip.clip for clip in reading.clips] == ["a"]
+    assert [(finding.clip, finding.kind) for finding in reading.findings if finding.kind != "repaired"] == [
+        ("b", "unreadable"),
+        ("people/c", "unreadable"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("Anna", "anna"), ("Jos\u00e9", "Jose\u0301"), ("Stra\u00dfe", "STRASSE"), ("P1", "P\uff11")]
+)
+def test_one_person_under_two_names_is_refused(first, second, root):
+    write_table(root, [row(subject=first), row("b", path="a", subject="bob"), row("c", path="a", subject=second)])
+    with pytest.raises(AustickerError) as fault:
+        manifest.read(root)
+    assert str(fault.value) == (
+        f"Subjects '{first}' of manifest.csv, row 2 and '{second}' of manifest.csv, row 4 differ in capital letters or "
+        "Unicode form only: write both alike, or give two people unlike names."
+    )
+
+
+def test_two_frames_of_one_number_cost_one_clip(root):
+    write_frames(root / "b", range(3))
+    (root / "b" / "img1 (1).png").touch()
+    write_table(root, [row(), row("b")])
+    reading = manifest.read(root)
+    assert [clip.clip for clip in reading.clips] == ["a"]
+    assert [finding.kind for finding in reading.findings if finding.clip == "b"] == ["inconsistent"]
+
+
 def test_exactly_one_table_is_wanted(root):
     with pytest.raises(AustickerError, match=r"labels\.csv, but holds none: keep exactly one"):
         manifest.read(root)
@@ -266,7 +309,8 @@ def test_consent_is_the_column_and_the_list_together(root):
         root,
         [row(consented="TRUE"), row("b", subject="bob", path="a", consented="0"), row("c", subject="cy", path="a")],
     )
-    assert manifest.read(root).consented == ("ann",)
+    reading = manifest.read(root)
+    assert (reading.consented, reading.refused) == (("ann",), ("bob",))
     write_table(root, [row(consented="yes"), row("b", path="a", consented="no")])
     with pytest.raises(
         AustickerError, match="Subject 'ann' consented by one of manifest.csv, row 2 and manifest.csv, row 3"

@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_ones(orl_moti
     mine = [number for number, clip in enumerate(orl_motion.clips) if clip.subject == "s01"][::2]
     for number, one in zip(mine, first, strict=True):
         assert orl_motion.clips[number] == one.clip
-        assert orl_motion.digests[number] == one.digest
+        assert orl_motion.digests[number] == one.pictures
         np.testing.assert_array_equal(orl_motion.frames[number], one.frames)
         np.testing.assert_array_equal(orl_motion.landmarks[number], one.landmarks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 
 import numpy as np
@@ -30,8 +31,11 @@ def npy(array: np.ndarray) -> bytes:
         ("a.npy", npy(TRUE)),
         ("a.npy", npy(TRUE.ravel().astype(np.float64))),
         ("a.npy", npy(TRUE.ravel().astype(object).astype(str))),
+        ("a.npy", npy(TRUE.ravel().astype("S20"))),
+        ("a.npy", npy(np.asfortranarray(TRUE))),
+        ("a.npy", npy(TRUE.reshape(1, 136, 1).astype(">f8"))),
     ],
-    ids=["CK+", "commas", "pairs", "AffectNet", "as text"],
+    ids=["CK+", "commas", "pairs", "AffectNet", "as text", "as bytes", "Fortran", "another machine's"],
 )
 def test_files_give_the_points(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
@@ -46,9 +50,37 @@ def test_points_of_a_table_are_taken_as_they_are(tmp_path):
     np.testing.assert_array_equal(second, TRUE + 1)
 
 
+def npz() -> bytes:
+    content = io.BytesIO()
+    np.savez(content, TRUE)
+    return content.getvalue()
+
+
+def head(**changes: object) -> bytes:
+    """Returns a .npy file whose head says what it likes."""
+    content = io.BytesIO()
+    told = {"descr": "<f4", "fortran_order": False, "shape": (68, 2), **changes}
+    np.lib.format.write_array_header_1_0(content, told)
+    return content.getvalue() + TRUE.tobytes()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
+        ("a.npy", npz(), "cannot be read: they are no .npy file of plain numbers"),
+        ("a.npy", head(shape=(20_000_000_000_000,)), "not 68 points"),
+        ("a.npy", head(shape=(68, 2, 20_000_000_000_000)), "not 68 points"),
+        ("a.npy", head(shape=(2, 68)), "not 68 points"),
+        ("a.npy", head(shape=(-68, -2)), "cannot be read"),
+        ("a.npy", head(descr="<f8"), "cut short or goes on"),
+        ("a.npy", head() + b"x", "cut short or goes on"),
+        ("a.npy", head(descr="|O"), "cannot be read"),
+        ("a.npy", head(descr=[("x", "<f4")]), "cannot be read"),
+        ("a.npy", head(descr="<M8"), "cannot be read"),
+        ("a.npy", head()[:8] + b"\xff\x00" + head()[10:], "cannot be read"),
+        ("a.npy", npy(np.array([[object()] * 2] * 68)), "cannot be read"),
+        ("a.npy", npy(np.full(136, "1e39")), "not 68 points"),
+        ("a.npy", npy(np.full(136, 1e300)), "not 68 points"),
         ("a.npy", npy(TRUE[:67]), "not 68 points"),
         ("a.npy", npy(np.full((68, 2), np.nan)), "not 68 points"),
         ("a.npy", npy(np.full((68, 2), 1e30)), "not 68 points"),
@@ -58,7 +90,7 @@ def test_points_of_a_table_are_taken_as_they_are(tmp_path):
         ("a.txt", b"", "not 68 points"),
         ("a.txt", b"one two", "cannot be read"),
         ("a.txt", b"1 " * 2**16, "too large"),
-        ("b.txt", b"1", "'a.txt' cannot be read"),
+        ("b.txt", b"1", r"a\.txt' cannot be read"),
     ],
 )
 def test_anything_else_is_one_sentence(tmp_path, name, content, words):
@@ -67,6 +99,20 @@ def test_anything_else_is_one_sentence(tmp_path, name, content, words):
     with pytest.raises(AustickerError, match=words) as caught:
         points.read(tmp_path, [wanted])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", TRUE.tobytes()[:-1], TRUE.tobytes() + bytes(4), bytes(4 * 136)[:-4] + b"\xff" * 4]
+)
+def test_points_of_a_table_that_are_none_are_one_sentence(tmp_path, content):
+    with pytest.raises(AustickerError, match="The landmarks in the annotation are not 68 points"):
+        points.read(tmp_path, [content])
+
+
+def test_only_files_are_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.npy")
+    with pytest.raises(AustickerError, match="no regular file"):
+        points.read(tmp_path, ["a.npy"])
 
 
 def test_a_file_out_of_the_root_is_refused(tmp_path):

@@ -21,8 +21,8 @@ import pytest
 from conftest import NO_SERVER, one_sentence
 
 from austicker import corpora, grid, prepare
-from austicker.corpora import packed, prepared
-from austicker.corpora.prepared import Preparation
+from austicker.corpora import packed, preparation, prepared
+from austicker.corpora.preparation import Preparation
 from austicker.regions import NAMES, locate
 from austicker.types import AustickerError, Corpus
 
@@ -37,6 +37,12 @@ TREES: dict[str, Callable[[Path], object]] = {
     "affectnet": picture_trees.write_affectnet_8label,
     "manifest": picture_trees.write_manifest,
 }
+FORMS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "fer2013, the other CSV": ("fer2013", picture_trees.write_icml_csv),
+    "fer2013, folders": ("fer2013", picture_trees.write_fer2013_folders),
+    "affectnet, lists": ("affectnet", picture_trees.write_affectnet_manual),
+}
+"""Other forms in which a corpus comes."""
 JOB = """
 name = "real"
 protocol = "{protocol}"
@@ -64,7 +70,7 @@ def casme2(tmp_path) -> Preparation:
 @pytest.fixture
 def small_shards(monkeypatch) -> None:
     """One clip a shard."""
-    monkeypatch.setattr(prepared, "SHARD_BYTES", 1)
+    monkeypatch.setattr(preparation, "SHARD_BYTES", 1)
 
 
 def opened(preparation: Preparation, site: grid.Site = HERE) -> Corpus:
@@ -169,8 +175,8 @@ def test_what_was_packed_is_not_packed_again(casme2, small_shards, monkeypatch):
 def test_a_killed_preparation_leaves_whole_shards_and_goes_on(casme2):
     script = (
         "import sys; from pathlib import Path; from austicker import corpora, grid, prepare;"
-        "from austicker.corpora import prepared; prepared.SHARD_BYTES = 1;"
-        "casme2 = prepared.Preparation(name='casme2', root=Path(sys.argv[1]));"
+        "from austicker.corpora import preparation; preparation.SHARD_BYTES = 1;"
+        "casme2 = preparation.Preparation(name='casme2', root=Path(sys.argv[1]));"
         "prepare.prepare(casme2, grid.Site(workers=0), corpora.silent)"
     )
     running = subprocess.Popen([sys.executable, "-c", script, str(casme2.root)])
@@ -216,6 +222,83 @@ def test_a_clip_that_is_broken_or_shows_no_face_is_reported_and_the_others_go_on
     assert {clip: finding.kind for clip, finding in kinds.items()} == {torn: "unreadable", blank: "missing"}
     assert first.name in kinds[torn].text
     assert "No face" in kinds[blank].text
+
+
+def test_a_clip_that_failed_by_chance_is_tried_again(casme2, monkeypatch):
+    whole = prepared.pictures.read
+
+    def failing(frames, root, channels):
+        if "EP19_05f" in frames.paths[0]:
+            raise AustickerError("The file server is away.")
+        return whole(frames, root, channels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared.pictures, "read", failing)
+        assert "sub01/EP19_05f" not in {clip.clip for clip in opened(casme2).clips}
+    assert "sub01/EP19_05f" not in {clip.clip for clip in opened(casme2).clips}
+    prepared.forget_failed(casme2)
+    assert "sub01/EP19_05f" in {clip.clip for clip in opened(casme2).clips}
+    kept = shards(casme2)
+    prepared.forget_failed(casme2)
+    assert shards(casme2) == kept
+
+
+def test_a_submission_says_which_clips_are_left_out(cli_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    corpus_trees.write_casme2(tmp_path / "casme2")
+    for picture in (tmp_path / "casme2" / "CASME2_RAW_selected" / "sub26" / "EP03_10").glob("*.jpg"):
+        picture_trees.write_picture(picture, np.full((480, 640, 3), 128, np.uint8))
+    job = write_job(tmp_path, "au-sticker", "casme2")
+    answer = cli_here("submit", job, "--workers", 0)
+    assert answer.status == 0
+    assert "missing: sub26/EP03_10: No face was found" in answer.err
+    record = json.loads((tmp_path / "runs" / "real" / "job.json").read_text())
+    assert record["corpora"]["casme2"]["unusable"] == {"missing": 1}
+    page = (tmp_path / "runs" / "real" / "report" / "index.html").read_text()
+    assert "casme2: left out when it was prepared: 1 missing" in page
+
+
+def test_what_is_added_to_a_prepared_corpus_is_seen_by_the_next_submission(cli_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = corpus_trees.casme2_rows()
+    corpus_trees.write_casme2(tmp_path / "casme2", rows=rows)
+    folder = tmp_path / "casme2" / "CASME2_RAW_selected" / "sub26" / "EP07_28"
+    away = folder.rename(tmp_path / "EP07_28")
+    job = write_job(tmp_path, "au-sticker", "casme2")
+    assert "missing: sub26/EP07_28" in cli_here("submit", job, "--workers", 0).err
+    away.rename(folder)
+    answer = cli_here("submit", job, "--workers", 0, "--amend")
+    assert (answer.status, "missing" in answer.err) == (0, False), answer.err
+    record = json.loads((tmp_path / "runs" / "real" / "job.json").read_text())
+    assert record["corpora"]["casme2"]["n_clips"] == 5
+
+
+def test_the_same_footage_under_two_names_is_found_though_it_is_cut_differently(cli_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    picture_trees.write_video(tmp_path / "manifest" / "v.avi", 12)
+    picture_trees.write_video(tmp_path / "manifest" / "w.mp4", 12)
+    rows = "clip,subject,label,path,onset,offset\na,ann,sad,v.avi,0,6\nb,bob,glad,v.avi,4,11\nc,cy,sad,w.mp4,0,6\n"
+    (tmp_path / "manifest" / "manifest.csv").write_text(rows)
+    answer = cli_here("submit", write_job(tmp_path, "loso", "manifest"), "--workers", 0)
+    one_sentence(answer, "the same pictures", "'a'", "'b'")
+
+
+def test_a_clip_that_would_fill_the_memory_is_left_out(casme2, monkeypatch):
+    monkeypatch.setattr(preparation, "LONGEST_BYTES", 224 * 256 * 3 * 7)
+    reading = casme2.read()
+    too_long = [finding for finding in reading.findings if finding.kind == "inconsistent"]
+    assert {finding.clip for finding in too_long} == {"sub01/EP19_05f", "sub26/EP03_10"}
+    assert all(finding.text.startswith("8 frames from onset to offset are more than 7") for finding in too_long)
+    assert len(reading.clips) == 4
+
+
+def test_a_list_of_consent_that_fits_nobody_says_so(casme2):
+    (casme2.root / "consented.txt").write_text("sub26\nsub6\n")
+    reading = casme2.read()
+    assert reading.consented == ("sub26",)
+    (finding,) = (finding for finding in reading.findings if finding.kind == "inconsistent")
+    assert "'sub6'" in finding.text
+    assert "did you mean 'sub26'" in finding.text
 
 
 def test_the_rules_that_mended_a_clip_stay_with_it(casme2):
@@ -288,10 +371,10 @@ def test_a_folder_that_is_elsewhere_is_one_sentence_here(cli_here, tmp_path, mon
 
 def test_a_worker_that_does_not_see_the_folder_says_so(casme2):
     reading = casme2.read()
-    (portion,) = prepared.portions(casme2, reading)
+    (portion,) = preparation.portions(casme2, reading)
     casme2.root.rename(casme2.root.with_name("elsewhere"))
     with pytest.raises(AustickerError, match="is not on this machine: give every node the same path"):
-        prepared.pack(casme2, prepared.framing_of(reading), portion)
+        prepared.pack(casme2, preparation.framing_of(reading), portion)
     assert not shards(casme2)
 
 
@@ -302,6 +385,8 @@ def test_a_worker_that_does_not_see_the_folder_says_so(casme2):
         ("megc2019", ["casme2", "samm", "smic-hs"]),
         ("official", ["fer2013"]),
         ("official", ["affectnet"]),
+        ("au-sticker", ["smic-e-hs"]),
+        ("au-sticker", ["samm", "smic-hs"]),
         ("loso", ["ckplus"]),
         ("loso", ["manifest"]),
     ],
@@ -321,6 +406,15 @@ def test_a_job_runs_on_it_from_files_to_report(cli_here, tmp_path, monkeypatch, 
     assert list(record["corpora"]) == ([protocol] if protocol == "megc2019" else names)
     again = json.loads(cli_here("submit", job, "--workers", 0, "--json").out)
     assert again["tasks_run"] == 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_job_runs_on_every_form_of_a_corpus(cli_here, tmp_path, monkeypatch, form):
+    monkeypatch.chdir(tmp_path)
+    name, write = FORMS[form]
+    write(tmp_path / name)
+    answer = cli_here("submit", write_job(tmp_path, "official", name), "--workers", 0)
+    assert answer.status == 0, answer.err
 
 
 def texts(report: Path) -> dict[str, str]:
@@ -352,6 +446,22 @@ def test_a_report_tells_nobody_who_the_people_of_a_recorded_corpus_are(cli_here,
     before = dict(names)
     assert cli_here("report", report.parent).status == 0
     assert json.loads((report.parent / "pseudonyms.json").read_text())["casme2"] == before
+
+
+def test_a_face_that_is_no_longer_to_be_shown_does_not_lie_beside_the_page(cli_here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    corpus_trees.write_casme2(tmp_path / "casme2")
+    (tmp_path / "casme2" / "consented.txt").write_text("sub26\n")
+    job = write_job(tmp_path, "au-sticker", "casme2")
+    assert cli_here("submit", job, "--workers", 0).status == 0
+    report = tmp_path / "runs" / "real" / "report"
+    assert cli_here("report", report.parent, "--faces").status == 0
+    shown = {path.name for path in report.iterdir()}
+    assert {"regions.png", "regions.svg"} <= shown
+    assert cli_here("report", report.parent).status == 0
+    left = {path.name for path in report.iterdir()}
+    assert shown - left >= {"regions.png", "regions.svg"}
+    assert left <= shown
 
 
 def test_faces_are_shown_only_of_those_who_consented_and_only_when_asked(cli_here, tmp_path, monkeypatch):

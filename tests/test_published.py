@@ -30,7 +30,12 @@ def corpus(tmp_path) -> Corpus:
     rng = np.random.default_rng(0)
     made = planted()
     clips = [
-        Packed(clip=clip, frames=rng.integers(0, 256, (3, 8, 8, 1), np.uint8), landmarks=landmarks)
+        Packed(
+            clip=clip,
+            frames=rng.integers(0, 256, (3, 8, 8, 1), np.uint8),
+            landmarks=landmarks,
+            pictures=(clip.clip, "b", "c"),
+        )
         for clip, landmarks in zip(made.clips, made.landmarks, strict=True)
     ]
     words = {"planted": (("lips", "chin"),), "synthetic": "It is made up.", "consented": ("ann",)}

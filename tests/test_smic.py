@@ -180,7 +180,6 @@ def test_without_a_table_a_long_clip_counts_whole(tmp_path):
         "SMIC_HS_E/s{subject:02d}/{name}/image{number:06d}.jpg",
         "HS_long/s{subject:02d}/{name}/image{number:06d}.jpg",
         "HS_long/SMIC-HS-E/HS/s{subject}/micro/{emotion}/{name}/image{number:06d}.jpg",
-        "s{subject:02d}/{name}/image{number:06d}.jpg",
     ],
 )
 def test_every_layout_of_long_clips_is_found(tmp_path, layout):
@@ -189,6 +188,59 @@ def test_every_layout_of_long_clips_is_found(tmp_path, layout):
     assert reading.clips[0].frames.paths[2] == layout.format(
         subject=3, name="s3_sur_01", emotion="surprise", number=308866
     )
+
+
+BARE = "s{subject:02d}/{name}/image{number:06d}.jpg"
+
+
+def test_folders_of_people_need_a_name_or_a_table_to_be_long_clips(tmp_path):
+    assert len(read_e_hs(tmp_path / "SMIC_HS_E", GOOD, frames=BARE).clips) == 1
+    assert len(read_e_hs(tmp_path / "SMIC-E-HS" / "HS", GOOD, frames=BARE).clips) == 1
+    assert len(read_e_hs(tmp_path / "other", GOOD, frames=BARE, table="SMIC-HS-E_annotation.xlsx").clips) == 1
+    write_smic_hs(tmp_path / "SMIC", [GOOD], tiny=True)
+    for root in ("SMIC", "SMIC/SMIC_all_cropped", "SMIC/SMIC_all_cropped/HS"):
+        with pytest.raises(AustickerError, match="No frames of SMIC-E-HS in .*: unpack SMIC-HS-E or HS_long there"):
+            smic.read_e_hs(tmp_path / root)
+
+
+@pytest.mark.parametrize("long", ["SMIC-HS-E/HS", "HS_long/HS", "smic_e-hs/HS", "SMIC_HS_E"])
+def test_cut_clips_are_never_long_ones(tmp_path, long):
+    inner = "micro/{emotion}/{name}/image{number:06d}.jpg"
+    write_smic_hs(tmp_path, [replace(GOOD, name="s3_sur_99")], tiny=True, frames=f"{long}/s{{subject:02d}}/{inner}")
+    for root in (tmp_path, tmp_path / long.partition("/")[0], tmp_path / long):
+        with pytest.raises(AustickerError, match="No frames of SMIC-HS in .* holds other clips and is not entered"):
+            smic.read_hs(root)
+    assert emotions(read_hs(tmp_path, GOOD)) == {"s03/s3_sur_01": "surprise"}
+
+
+@pytest.mark.parametrize("camera", ["NIR", "VIS", "vis", "SMIC_NIR"])
+def test_cut_clips_are_none_of_another_camera(tmp_path, camera):
+    for frames in (f"{camera}/{BARE}", f"{camera}/HS/{BARE}", f"SMIC_all_raw/{camera}/{BARE}"):
+        write_smic_hs(tmp_path, [GOOD], tiny=True, frames=frames)
+    for root in (tmp_path, tmp_path / camera, tmp_path / "SMIC_all_raw"):
+        with pytest.raises(AustickerError, match="No frames of SMIC-HS in .* NIR, VIS"):
+            smic.read_hs(root)
+    read_hs(tmp_path / "HS", SOUND, frames=BARE)
+    assert emotions(smic.read_hs(tmp_path)) == emotions(smic.read_hs(tmp_path / "HS")) == {"s01/s1_ne_02": "negative"}
+
+
+@pytest.mark.parametrize(
+    ("read", "spoilt"),
+    [
+        (smic.read_hs, "SMIC_all_cropped/HS/s03/micro/surprise/s3_sur_01/reg_image308866.bmp"),
+        (smic.read_e_hs, "HS_long/SMIC-HS-E/s03/s3_sur_01/image308866.jpg"),
+    ],
+)
+def test_two_frames_of_one_number_cost_one_clip(tmp_path, read, spoilt):
+    write_smic_hs(tmp_path, [GOOD, SOUND], tiny=True)
+    write_smic_e_hs(tmp_path, [GOOD, SOUND], table="", frames=LONG, tiny=True)
+    first = tmp_path / spoilt
+    first.with_name(f"copy_{first.name}").write_bytes(first.read_bytes())
+    reading = read(tmp_path)
+    assert [clip.clip for clip in reading.clips] == ["s01/s1_ne_02"]
+    (finding,) = (finding for finding in reading.findings if finding.clip == "s03/s3_sur_01")
+    assert (finding.kind, finding.rule) == ("inconsistent", "")
+    assert "are both frame 308866: leave one there." in finding.text
 
 
 @pytest.mark.parametrize(

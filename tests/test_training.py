@@ -54,7 +54,7 @@ def toy_corpus(clips=12, channels=1, seed=0):
         labels=labels,
         clips=tuple(records),
         fingerprint="toy",
-        digests=tuple(record.clip for record in records),
+        digests=tuple((record.clip,) for record in records),
         frames=frames,
         landmarks=landmarks,
         motion=motion,

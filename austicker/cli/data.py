@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from austicker.cli.options import AsJson, Insecure, TaskCpus, Workers, show
-from austicker.terminal import printable
 from austicker.types import AustickerError
 
 if TYPE_CHECKING:
-    from austicker.corpora.prepared import Preparation
+    from austicker.corpora.preparation import Preparation
     from austicker.corpora.source import Finding
 
 app = typer.Typer(help="Check, prepare and look at corpora that lie in folders of yours.", no_args_is_help=True)
@@ -28,7 +27,7 @@ WhoseLandmarks = Annotated[
 
 def _preparation(corpus: str, root: Path, landmarks: str) -> Preparation:
     from austicker import corpora
-    from austicker.corpora.prepared import Preparation
+    from austicker.corpora.preparation import Preparation
 
     corpora.check(corpus, root, "the command")
     if corpus in corpora.EMBEDDED:
@@ -37,15 +36,15 @@ def _preparation(corpus: str, root: Path, landmarks: str) -> Preparation:
 
 
 @app.command()
-def check(corpus: CorpusName, root: Root, as_json: AsJson = False) -> None:
+def check(corpus: CorpusName, root: Root, landmarks: WhoseLandmarks = "mediapipe", as_json: AsJson = False) -> None:
     """Read every annotation and frame, and say clip by clip what is missing, unreadable, inconsistent or repaired."""
     from austicker import console, protocols
     from austicker.corpora.examination import examine
 
     with console.preparing("clips") as progress:
-        found = examine(_preparation(corpus, root, "mediapipe"), progress)
+        found = examine(_preparation(corpus, root, landmarks), progress)
     if not as_json:
-        _say(found.findings)
+        console.say_findings(found.findings)
     summary = _summary(found.findings, len(found.outline.clips))
     show(summary | {"protocols": protocols.survey(found.outline)}, as_json)
     if not found.outline.clips:
@@ -68,7 +67,7 @@ def prepare(
     """Decode, align, crop and pack a corpus once for all jobs; run it again to resume, or after a change."""
     from austicker import console, grid, protocols
     from austicker import prepare as preparing
-    from austicker.corpora import packed
+    from austicker.corpora import packed, prepared
 
     preparation = _preparation(corpus, root, landmarks)
     site = grid.Site(
@@ -78,12 +77,13 @@ def prepare(
         demand=grid.Demand(cpus=task_cpus, gpus=0),
     )
     grid.check(site)
+    prepared.forget_failed(preparation)
     with console.preparing("clips") as progress:
         record = preparing.prepare(preparation, site, progress)
     opened = packed.load(preparation.folder)
     assert opened is not None  # nosec B101 # it was written a moment ago
     if not as_json:
-        _say([finding for finding in record.findings if finding.kind != "repaired"])
+        console.say_findings([finding for finding in record.findings if finding.kind != "repaired"])
     words = _summary(record.findings, len(opened.clips))
     words |= {"protocols": protocols.survey(opened), "fingerprint": record.fingerprint, "folder": str(opened.folder)}
     show(words, as_json)
@@ -104,13 +104,6 @@ def show_sheet(
     opened = prepared.open_prepared(_preparation(corpus, root, landmarks))
     contact_sheet.write(opened, contact_sheet.choose(opened, count, subject), output)
     typer.echo(f"{output}: faces of people; keep to the corpus' licence.")
-
-
-def _say(findings: Sequence[Finding]) -> None:
-    for finding in findings:
-        rule = f" ({finding.rule})" if finding.rule else ""
-        whose = f"{finding.clip}: " if finding.clip else ""
-        typer.echo(printable(f"{finding.kind}{rule}: {whose}{finding.text}"))
 
 
 def _summary(findings: Sequence[Finding], clips: int) -> dict[str, object]:

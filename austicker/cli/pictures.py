@@ -14,6 +14,7 @@ def generate(
     output: Annotated[Path, typer.Argument(help="Folder for the pictures.", show_default=False)],
     corpus: Annotated[str | None, typer.Option(help="Corpus whose frames are attacked. (default: orl-motion)")] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of a corpus that is not embedded, once prepared.")] = None,
+    landmarks: Annotated[str, typer.Option(help="As the corpus was prepared with.")] = "mediapipe",
     photos: Annotated[Path | None, typer.Option(help="Folder of your own photos instead of a corpus.")] = None,
     sticker: Annotated[list[str] | None, typer.Option(help="Name or PNG file; repeatable. (default: monkey)")] = None,
     placement: Annotated[str, typer.Option(help="See `austicker-grid placements`.")] = "centre",
@@ -59,7 +60,9 @@ def generate(
         if photos:
             written, skipped = pictures.from_folder(photos, look, output, progress)
         else:
-            opened = corpora.open_corpus(corpus or "orl-motion", root, progress)
+            opened = corpora.open_corpus(
+                corpus or "orl-motion", root, progress, corpora.check_landmarks(landmarks, "the command")
+            )
             written = pictures.from_corpus(opened, look, output, progress)
     for sentence in skipped:
         typer.echo(sentence, err=True)

@@ -103,7 +103,8 @@ def open_corpus(
     check(name, root, "the call")
     if name in CORPORA.names():
         return CORPORA[name](root, progress)
-    from austicker.corpora.prepared import Preparation, open_prepared
+    from austicker.corpora.preparation import Preparation
+    from austicker.corpora.prepared import open_prepared
 
     assert root is not None  # nosec B101 # `check` refused it
     check_folder(name, root)

@@ -5,15 +5,15 @@ below the first of `IMAGES` that is there, else below the root. The other releas
 with `images/<id>.jpg` and `annotations/<id>_exp.npy` and `<id>_lnd.npy`. Lists are preferred where both are there.
 
 AffectNet publishes no test set; like most work on it, this takes its validation set for the test. Rules that mend:
-"landmarks-detected" leaves landmarks that are missing or damaged to be found anew, and "headless-list" reads a list
-without a first line of names, as one `validation.csv` has been handed out.
+"landmarks-detected" leaves landmarks that a list lacks or that make no sense there, and `<id>_lnd.npy` that are not
+there, to be found anew, and "headless-list" reads a list without a first line of names, as one `validation.csv` has
+been handed out. A `<id>_lnd.npy` is opened only by who prepares with `--landmarks corpus`: a damaged one is found there
+and costs its picture the place.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import math
 import re
 import struct
 from collections.abc import Collection, Iterator
@@ -23,8 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from austicker.corpora import listing, paths, tables
+from austicker.corpora import listing, paths, pictures, tables
 from austicker.corpora.paths import shown
+from austicker.corpora.points import LARGEST_PX
 from austicker.corpora.source import Crop, Files, Finding, Points, Reading, SourceClip
 from austicker.types import AustickerError
 
@@ -66,8 +67,9 @@ def read(root: Path) -> Reading:
         AustickerError: nothing usable is there, a picture is listed twice, or a path leads out of the folder.
     """
     found = _Found(root=root)
-    present = [f"{folder}{name}" for name in LISTS for folder in LIST_FOLDERS if (root / folder / name).is_file()]
-    sets = [name for name in SETS if (root / name).is_dir()]
+    listed = [f"{folder}{name}" for name in LISTS for folder in LIST_FOLDERS]
+    present = [name for name in listed if paths.what(root / name) == "file"]
+    sets = [name for name in SETS if paths.what(root / name) == "folder"]
     if present:
         _read_lists(found, present)
         _report_left_out(found, present[0], sets)
@@ -116,6 +118,7 @@ class _Pictures:
         """Tells whether a listed picture is there.
 
         Raises:
+            Unusable: its folder may not be listed.
             AustickerError: its path leads out of the root.
         """
         cut = path.rfind("/") + 1
@@ -127,8 +130,8 @@ class _Pictures:
 
 
 def _read_lists(found: _Found, present: list[str]) -> None:
-    base = next((f"{folder}/" for folder in IMAGES if (found.root / folder).is_dir()), "")
-    pictures = _Pictures(root=found.root, base=base)
+    base = next((f"{folder}/" for folder in IMAGES if paths.what(found.root / folder) == "folder"), "")
+    shelf = _Pictures(root=found.root, base=base)
     rows = without = 0
     seen: list[tuple[str, str]] = []
     for table in present:
@@ -142,7 +145,11 @@ def _read_lists(found: _Found, present: list[str]) -> None:
                 continue
             clip = f"{split}/{path.rpartition('.')[0] or path}"
             seen.append((clip, row.where))
-            there = pictures.has(path)
+            try:
+                there = shelf.has(path)
+            except paths.Unusable as fault:
+                found.findings.append(Finding(clip=clip, kind=fault.kind, text=str(fault)))
+                continue
             try:
                 if row.whole("expression") in NO_EMOTION:
                     without += 1
@@ -171,13 +178,7 @@ def _rows(found: _Found, table: str) -> Iterator[tables.Row]:
         return
     text = f"'{table}' does not name its columns, so they are taken to be {', '.join(HEADLESS)}."
     found.findings.append(Finding(clip="", kind="repaired", text=text, rule="headless-list"))
-    for number, (_, line) in enumerate(tables.raw_lines(path, tables.LINE_LIMIT), start=1):
-        cells = [cell.strip() for cell in next(csv.reader([line.decode("utf-8", "replace")]), [])]
-        if cells:
-            where = f"{Path(table).name}, row {number}"
-            if len(cells) != len(HEADLESS):
-                raise AustickerError(f"{where} has {len(cells)} cells instead of {len(HEADLESS)}: get the list again.")
-            yield tables.Row(where=where, cells=dict(zip(HEADLESS, cells, strict=True)))
+    yield from tables.headless_rows(path, HEADLESS)
 
 
 def _listed(row: tables.Row, clip: str, path: str, there: bool) -> list[SourceClip | Finding]:
@@ -192,7 +193,7 @@ def _listed(row: tables.Row, clip: str, path: str, there: bool) -> list[SourceCl
     crop = Crop(
         x=row.whole("face_x"), y=row.whole("face_y"), width=row.whole("face_width"), height=row.whole("face_height")
     )
-    if min(crop.x, crop.y) < 0 or min(crop.width, crop.height) < 1:
+    if not _can_be(crop):
         raise AustickerError(f"The face of {row.where} is no rectangle of its picture: get the list again.")
     if not listing.CLIP_NAME.fullmatch(clip):
         raise AustickerError(
@@ -219,13 +220,19 @@ def _listed(row: tables.Row, clip: str, path: str, there: bool) -> list[SourceCl
     return [made, *repairs]
 
 
+def _can_be(crop: Crop) -> bool:
+    """Tells whether some picture that can be read has such a part."""
+    fits = max(crop.x, crop.y, crop.width, crop.height) <= pictures.MAX_SIDE_PX
+    return fits and min(crop.x, crop.y) >= 0 < crop.width * crop.height <= pictures.MAX_PIXELS
+
+
 def _points(text: str) -> Points | None:
     """Returns the 68 points of "x1;y1;x2;y2;...", or None where the text holds no such thing."""
     try:
         numbers = [float(word) for word in text.split(";")]
     except ValueError:
         return None
-    if len(numbers) != 2 * POINTS or not all(map(math.isfinite, numbers)):
+    if len(numbers) != 2 * POINTS or not all(abs(number) <= LARGEST_PX for number in numbers):  # nan is not
         return None
     return struct.pack(f"<{2 * POINTS}f", *numbers)
 

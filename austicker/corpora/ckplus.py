@@ -18,12 +18,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from austicker import action_units
 from austicker.corpora import listing, paths, tables
 from austicker.corpora.paths import shown
-from austicker.corpora.source import Files, Finding, Reading, SourceClip
+from austicker.corpora.source import Files, Finding, Kind, Reading, SourceClip
 from austicker.types import AustickerError
 
 LABELS = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
@@ -52,7 +51,7 @@ class _Tree:
     findings: list[Finding] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
 
-    def report(self, kind: Literal["missing", "inconsistent"], clip: str, text: str) -> None:
+    def report(self, kind: Kind, clip: str, text: str) -> None:
         self.findings.append(Finding(clip=clip, kind=kind, text=text))
 
 
@@ -169,7 +168,11 @@ def _lines(tree: _Tree, path: str) -> list[list[float]]:
 
 def _clip(tree: _Tree, name: str, folder: str, codes: Mapping[str, int | None]) -> SourceClip | None:
     """Returns a sequence that has a code, or None where it cannot be used, which is reported."""
-    pictures = paths.pictures_in(tree.root, tree.root / folder)
+    try:
+        pictures = paths.pictures_in(tree.root, tree.root / folder)
+    except paths.Unusable as fault:
+        tree.report(fault.kind, name, str(fault))
+        return None
     frames = {PurePosixPath(path).stem.lower(): path for path in pictures.values()}
     if not pictures:
         tree.report(
@@ -213,7 +216,7 @@ def _clip(tree: _Tree, name: str, folder: str, codes: Mapping[str, int | None]) 
 def _report_gaps(tree: _Tree, name: str, numbers: Sequence[int]) -> None:
     lacking = numbers[-1] - numbers[0] + 1 - len(numbers)
     if lacking:
-        text = f"{lacking} frames between {numbers[0]} and {numbers[-1]} of {name} are not on disk and passed over."
+        text = f"{paths.passed_over(lacking, f'{numbers[0]} and {numbers[-1]} of {name}')}."
         tree.findings.append(Finding(clip=name, kind="repaired", text=text, rule="gap-skipped"))
 
 

@@ -5,11 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 
 from austicker.corpora import paths
+from austicker.corpora.source import Finding, Reading
+from austicker.registry import nearest
 from austicker.types import AustickerError
 
 FILE = "consented.txt"
 SIZE_LIMIT = 1 << 20
 """Bytes of a list; that of the largest corpus has some hundred names."""
+
+
+def joined(root: Path, reading: Reading) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+    """Returns who consented by a corpus' own word or by the user's list, and what is wrong with that list.
+
+    Raises:
+        AustickerError: the list cannot be read, or names somebody who is on record as not allowing it.
+    """
+    listed = consented(root)
+    for subject in listed:
+        if subject in reading.refused:
+            raise AustickerError(
+                f"'{FILE}' in '{root}' names '{paths.shown(subject)}', who did not consent by the corpus' own table: "
+                "correct one of the two."
+            )
+    people = {clip.subject for clip in reading.clips}
+    findings = tuple(
+        Finding(
+            clip="",
+            kind="inconsistent",
+            text=f"'{FILE}' names '{paths.shown(subject)}', who is in no usable clip{nearest(subject, people)}.",
+        )
+        for subject in listed
+        if subject not in people
+    )
+    return tuple(sorted({*reading.consented, *listed} & people)), findings
 
 
 def consented(root: Path) -> tuple[str, ...]:

@@ -6,12 +6,11 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from austicker.corpora import Progress, pictures, prepared
-from austicker.corpora.prepared import Preparation
+from austicker.corpora import Progress, pictures, points, prepared
+from austicker.corpora.preparation import Preparation
 from austicker.corpora.source import Finding, Reading, SourceClip
 from austicker.regions import NAMES
 from austicker.types import AustickerError, Clip, Corpus
@@ -41,20 +40,26 @@ def examine(preparation: Preparation, progress: Progress) -> Examination:
     reading = preparation.read()
     unreadable: dict[str, Finding] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        looked = pool.map(lambda clip: _look(preparation.root, reading, clip), reading.clips)
+        looked = pool.map(lambda clip: _look(preparation, reading, clip), reading.clips)
         for number, (clip, finding) in enumerate(zip(reading.clips, looked, strict=True), 1):
             progress(number, len(reading.clips))
             if finding is not None:
                 unreadable[clip.clip] = finding
     usable = [clip for clip in reading.clips if clip.clip not in unreadable]
-    findings = (*reading.findings, *unreadable.values())
+    findings = (
+        *(one for one in reading.findings if one.kind != "repaired" or one.clip not in unreadable),
+        *unreadable.values(),
+    )
     return Examination(reading=reading, findings=findings, outline=outline(preparation.name, reading, usable))
 
 
-def _look(root: Path, reading: Reading, clip: SourceClip) -> Finding | None:
-    """Returns what is wrong with a clip's frames."""
+def _look(preparation: Preparation, reading: Reading, clip: SourceClip) -> Finding | None:
+    """Returns what is wrong with a clip's frames, and with its own landmarks where they are to be used."""
+    whole = prepared.trimmed(clip)
     try:
-        deque(pictures.read(prepared.trimmed(clip).frames, root, reading.channels), maxlen=0)
+        deque(pictures.read(whole.frames, preparation.root, reading.channels), maxlen=0)
+        if preparation.landmarks == "corpus":
+            points.read(preparation.root, whole.landmarks)
     except AustickerError as error:
         return Finding(clip=clip.clip, kind="unreadable", text=str(error))
     return None
@@ -80,7 +85,9 @@ def outline(name: str, reading: Reading, clips: list[SourceClip]) -> Corpus:
             for clip in clips
         ),
         fingerprint="",
-        digests=tuple(clip.clip for clip in clips),
+        digests=tuple(
+            tuple(f"{clip.clip}#{n}" for n in range(length)) for clip, length in zip(clips, lengths, strict=True)
+        ),
         lacks_subjects=reading.lacks_subjects,
         frames=[np.empty((length, 1, 1, 0), np.uint8) for length in lengths],
         landmarks=[np.empty((length, 68, 2), np.float32) for length in lengths],

@@ -39,7 +39,7 @@ def read(root: Path) -> Reading:
     Raises:
         AustickerError: nothing usable is there.
     """
-    present = [name for name in (*TABLES, *FOLDERS) if (root / name).exists()]
+    present = [name for name in (*TABLES, *FOLDERS) if paths.what(root / name)]
     if not present:
         raise AustickerError(
             f"'{root}' has neither {' nor '.join(TABLES)} nor the folders {'/ and '.join(FOLDERS)}/: "

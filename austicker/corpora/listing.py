@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from austicker.corpora import paths
-from austicker.types import AustickerError
 
 PICTURES = (".jpg", ".jpeg", ".png")
 """Suffixes, in lower case, of the pictures in which the corpora of single faces come."""
@@ -33,7 +32,8 @@ def listed(root: Path, folder: str) -> Listing:
     """Returns what lies in a folder below `root`, or in the root itself as "."; nothing where there is no such folder.
 
     Raises:
-        AustickerError: the folder lies out of the root or cannot be listed.
+        Unusable: the folder cannot be listed.
+        AustickerError: it lies out of the root.
     """
     place = root if folder == "." else paths.inside(root, folder)
     folders, files, links = list[str](), list[str](), list[str]()
@@ -51,9 +51,7 @@ def listed(root: Path, folder: str) -> Listing:
     except (FileNotFoundError, NotADirectoryError):
         return Listing()
     except OSError as error:
-        raise AustickerError(
-            f"The folder '{paths.shown(str(place), 200)}' cannot be listed ({error.strerror}): grant access to it."
-        ) from error
+        raise paths.unlisted(place, error) from error
     return Listing(folders=tuple(sorted(folders)), files=tuple(sorted(files)), links=tuple(links))
 
 
@@ -61,7 +59,8 @@ def files_in(root: Path, folder: str) -> tuple[str, ...]:
     """Returns the names of the files in a folder below `root`, none of which leads out of it.
 
     Raises:
-        AustickerError: the folder or a symlink in it does, or it cannot be listed.
+        Unusable: the folder cannot be listed.
+        AustickerError: the folder or a symlink in it leads out.
     """
     found = listed(root, folder)
     for name in found.links:

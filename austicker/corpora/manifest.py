@@ -18,6 +18,7 @@ it is left out and reported. Frames that are missing between onset and offset ar
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -25,7 +26,7 @@ from pathlib import Path, PurePosixPath
 from austicker import action_units
 from austicker.corpora import listing, paths, pictures, tables
 from austicker.corpora.paths import shown
-from austicker.corpora.source import Files, Finding, Kind, Reading, SourceClip, Video
+from austicker.corpora.source import Files, Finding, Reading, SourceClip, Video
 from austicker.terminal import printable
 from austicker.types import AustickerError
 
@@ -36,14 +37,6 @@ SPLITS = ("", "train", "validation", "test")
 ANSWERS = {"": None, "yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 VIDEOS = frozenset({".avi", ".mp4", ".mov", ".mkv"})
 _NUMBER = re.compile(r"([0-9]+)[^0-9]*$")
-
-
-class _Unusable(Exception):
-    """Why a clip is left out."""
-
-    def __init__(self, kind: Kind, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +91,15 @@ def read(root: Path) -> Reading:
     """Reads the table of a folder of own clips.
 
     Raises:
-        AustickerError: there is not exactly one table, a cell makes no sense, a clip is there twice, a path leads out
-            of the folder, or no clip can be used.
+        AustickerError: there is not exactly one table, a cell makes no sense, a clip is there twice, two subjects are
+            hardly to be told apart, a path leads out of the folder, or no clip can be used.
     """
     table = _table(root)
     read_rows = tables.parquet_rows if table.endswith(".parquet") else tables.csv_rows
     entries = [_entry(row) for row in read_rows(paths.inside(root, table), COLUMNS, OPTIONAL)]
     tables.refuse_duplicates((entry.clip, entry.where) for entry in entries)
+    _refuse_look_alikes(entries)
+    answers = _answers(entries)
     labels = tuple(sorted({entry.label for entry in entries}))
     shelf = _Shelf(root=root)
     clips: list[SourceClip] = []
@@ -112,7 +107,7 @@ def read(root: Path) -> Reading:
     for entry in entries:
         try:
             clip, repairs = _clip(shelf, entry, labels.index(entry.label))
-        except _Unusable as fault:
+        except paths.Unusable as fault:
             findings.append(Finding(clip=entry.clip, kind=fault.kind, text=str(fault)))
         else:
             clips.append(clip)
@@ -124,12 +119,13 @@ def read(root: Path) -> Reading:
         clips=tuple(clips),
         findings=tuple(findings),
         annotations=(table,),
-        consented=tuple(sorted(_consented(entries))),
+        consented=tuple(sorted(subject for subject, answer in answers.items() if answer)),
+        refused=tuple(sorted(subject for subject, answer in answers.items() if not answer)),
     )
 
 
 def _table(root: Path) -> str:
-    there = [name for name in TABLES if (root / name).exists()]
+    there = [name for name in TABLES if paths.what(root / name)]
     if len(there) != 1:
         found = " and ".join(there) or "none"
         raise AustickerError(f"'{root}' must hold one of {', '.join(TABLES)}, but holds {found}: keep exactly one.")
@@ -188,8 +184,25 @@ def _choice(row: tables.Row, column: str, known: Sequence[str]) -> str:
     return text
 
 
-def _consented(entries: Sequence[_Entry]) -> set[str]:
-    """Returns the subjects whose rows say that they consented.
+def _refuse_look_alikes(entries: Sequence[_Entry]) -> None:
+    """Lets pass subjects that are written alike everywhere: else one person would be trained on and tested as two.
+
+    Raises:
+        AustickerError: two differ in capital letters or in Unicode's form of the same letters only.
+    """
+    seen: dict[str, _Entry] = {}
+    for entry in entries:
+        form = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", entry.subject).casefold())
+        other = seen.setdefault(form, entry)
+        if other.subject != entry.subject:
+            raise AustickerError(
+                f"Subjects '{shown(other.subject)}' of {other.where} and '{shown(entry.subject)}' of {entry.where} "
+                "differ in capital letters or Unicode form only: write both alike, or give two people unlike names."
+            )
+
+
+def _answers(entries: Sequence[_Entry]) -> dict[str, bool]:
+    """Returns whether a subject consented, for each whose rows say so.
 
     Raises:
         AustickerError: the rows of one subject say both.
@@ -203,14 +216,14 @@ def _consented(entries: Sequence[_Entry]) -> set[str]:
                     f"Subject '{shown(entry.subject)}' consented by one of {other.where} and {entry.where} and not by "
                     "the other: ask, and write the same in both."
                 )
-    return {subject for subject, entry in said.items() if entry.consented}
+    return {subject: bool(entry.consented) for subject, entry in said.items()}
 
 
 def _clip(shelf: _Shelf, entry: _Entry, label: int) -> tuple[SourceClip, list[Finding]]:
     """Returns the clip of a row and what was repaired.
 
     Raises:
-        _Unusable: its frames are not as the row has them.
+        Unusable: its frames are not as the row has them.
         AustickerError: its path leads out of the root.
     """
     frames = _frames(shelf, entry)
@@ -220,7 +233,7 @@ def _clip(shelf: _Shelf, entry: _Entry, label: int) -> tuple[SourceClip, list[Fi
     apex = middle if entry.apex is None else _position(frames, entry, "apex", entry.apex)
     if not first <= apex <= last:
         text = f"The frames of {entry.where} are not in the order onset, apex, offset: correct the row; it is left out."
-        raise _Unusable("inconsistent", text)
+        raise paths.Unusable(text, "inconsistent")
     repairs = list(_repairs(frames, entry, first, last))
     clip = SourceClip(
         clip=entry.clip,
@@ -242,7 +255,7 @@ def _clip(shelf: _Shelf, entry: _Entry, label: int) -> tuple[SourceClip, list[Fi
 def _position(frames: _Frames, entry: _Entry, column: str, number: int) -> int:
     if number not in frames.numbers:
         text = f"{column} {number} of {entry.where} is none of its {len(frames.numbers)} frames: correct it or add it."
-        raise _Unusable("missing", f"The {text[:-1]}; the clip is left out.")
+        raise paths.Unusable(f"The {text[:-1]}; the clip is left out.", "missing")
     return frames.numbers.index(number)
 
 
@@ -253,7 +266,7 @@ def _repairs(frames: _Frames, entry: _Entry, first: int, last: int) -> Iterator[
         texts["apex-midpoint"] = f"no apex, so the middle frame, {frames.numbers[(first + last) // 2]}, is used"
     lacking = frames.numbers[last] - frames.numbers[first] - (last - first)
     if frames.whole_folder and lacking:
-        texts["gap-skipped"] = f"{lacking} frames between onset and offset are not on disk and passed over"
+        texts["gap-skipped"] = paths.passed_over(lacking, "onset and offset")
     for rule, text in texts.items():
         yield Finding(clip=entry.clip, kind="repaired", text=f"{entry.where}: {text}.", rule=rule)
 
@@ -266,12 +279,12 @@ def _frames(shelf: _Shelf, entry: _Entry) -> _Frames:
     for name in names:
         if name.name not in shelf.listed(str(name.parent)).files:
             text = f"'{shown(str(name), 200)}' of {entry.where} is not there: copy it there; the clip is left out."
-            raise _Unusable("missing", text)
+            raise paths.Unusable(text, "missing")
     if len(names) == 1 and names[0].suffix.lower() in VIDEOS:
         try:
             return _Frames(numbers=range(shelf.length(str(names[0]))), video=str(names[0]))
         except AustickerError as fault:
-            raise _Unusable("unreadable", str(fault)) from fault
+            raise paths.Unusable(str(fault), "unreadable") from fault
     return _of_pictures(entry, names)
 
 
@@ -294,24 +307,21 @@ def _called(shelf: _Shelf, entry: _Entry) -> PurePosixPath:
             found.append(clip.parent / name)
     if not found:
         text = f"Nothing is called like '{clip}' of {entry.where}: give its files in 'path'; the clip is left out."
-        raise _Unusable("missing", text)
+        raise paths.Unusable(text, "missing")
     if len(found) > 1:
         names = " and ".join(f"'{shown(str(name), 200)}'" for name in found)
         text = f"{names} are both called like a clip of {entry.where}: name one in 'path'; the clip is left out."
-        raise _Unusable("inconsistent", text)
+        raise paths.Unusable(text, "inconsistent")
     paths.inside(shelf.root, str(found[0]))
     return found[0]
 
 
 def _of_folder(shelf: _Shelf, entry: _Entry, folder: str) -> _Frames:
     listing.files_in(shelf.root, folder)  # refuses links out of the root
-    try:
-        found = paths.pictures_in(shelf.root, shelf.root / folder)
-    except AustickerError as fault:
-        raise _Unusable("inconsistent", str(fault)) from fault
+    found = paths.pictures_in(shelf.root, shelf.root / folder)
     if not found:
         text = f"The folder '{shown(folder, 200)}' of {entry.where} holds no numbered pictures: copy them there."
-        raise _Unusable("missing", text)
+        raise paths.Unusable(text, "missing")
     return _Frames(numbers=tuple(found), pictures=tuple(found.values()), whole_folder=True)
 
 
@@ -320,7 +330,7 @@ def _of_pictures(entry: _Entry, names: Sequence[PurePosixPath]) -> _Frames:
     strange = [name for name in names if name.suffix.lower() not in paths.SUFFIXES]
     if strange:
         text = f"'{shown(str(strange[0]), 200)}' of {entry.where} is no picture, video or folder alone: correct 'path'."
-        raise _Unusable("inconsistent", text)
+        raise paths.Unusable(text, "inconsistent")
     found = [_NUMBER.search(name.stem) for name in names]
     numbers = [int(number[1]) for number in found if number]
     if len(set(numbers)) < len(names):
@@ -328,6 +338,6 @@ def _of_pictures(entry: _Entry, names: Sequence[PurePosixPath]) -> _Frames:
             text = (
                 f"The pictures of {entry.where} have no numbers of their own for onset, apex and offset: rename them."
             )
-            raise _Unusable("inconsistent", text)
+            raise paths.Unusable(text, "inconsistent")
         numbers = list(range(len(names)))
     return _Frames(numbers=tuple(numbers), pictures=tuple(map(str, names)))

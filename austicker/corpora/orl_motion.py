@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from austicker.corpora import Progress, facs, packed, planted
 from austicker.corpora.mesh_warp import Field, MeshWarp, inside, mesh_displacement, window, with_margin
-from austicker.corpora.shards import Packed
+from austicker.corpora.shards import Packed, picture_digest
 from austicker.faces import LEFT_IRIS, RIGHT_IRIS, Detector, detector, ibug_68
 from austicker.regions import EYE_DISTANCE, NAMES, locate
 from austicker.types import AustickerError, Bytes, Clip, Corpus, Floats
@@ -162,7 +162,10 @@ def make_person(number: int, settings: Settings) -> list[Packed]:
         for label in range(len(LABELS))
         for repeat in range(settings.clips_per_class)
     )
-    return [Packed(clip=clip, frames=frames, landmarks=landmarks) for clip, frames, landmarks in made]
+    return [
+        Packed(clip=clip, frames=frames, landmarks=landmarks, pictures=tuple(map(picture_digest, frames)))
+        for clip, frames, landmarks in made
+    ]
 
 
 def _read_photo(number: int) -> Bytes:

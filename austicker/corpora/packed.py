@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from austicker.corpora.lookup import Chained
 from austicker.corpora.measured import Motion
-from austicker.corpora.shards import SHARD_BYTES, Packed, Shard, content_digest, row_digest, serialised
+from austicker.corpora.shards import SHARD_BYTES, Packed, Shard, row_digest, serialised
 from austicker.corpora.source import Finding
 from austicker.types import AustickerError, Corpus
 
@@ -64,11 +64,12 @@ def fingerprint(labels: Sequence[str], row_digests: Iterable[str]) -> str:
 
 def fingerprint_of(corpus: Corpus) -> str:
     """Returns the digest of what a corpus really holds, every frame of it read."""
-    rows = zip(corpus.clips, corpus.frames, corpus.landmarks, strict=True)
-    return fingerprint(
-        corpus.labels,
-        (row_digest(clip, content_digest(frames), landmarks) for clip, frames, landmarks in rows),
+    rows = zip(corpus.clips, corpus.frames, corpus.landmarks, corpus.digests, strict=True)
+    clips = (
+        Packed(clip=clip, frames=frames, landmarks=landmarks, pictures=pictures)
+        for clip, frames, landmarks, pictures in rows
     )
+    return fingerprint(corpus.labels, map(row_digest, clips))
 
 
 def reserve(name: str, folder: Path) -> None:
@@ -105,7 +106,7 @@ def save(clips: Iterable[Packed], record: Record, folder: Path) -> None:
         for number, run in enumerate(_cut(clips)):
             names.append(f"{number:05d}.arrow")
             (draft / names[-1]).write_bytes(serialised(run))
-            rows += Shard(draft / names[-1]).words("row_digest")
+            rows += Shard(draft / names[-1]).row_digests()
         whole = replace(record, shards=tuple(names), fingerprint=fingerprint(record.labels, rows))
         (draft / RECORD).write_bytes(in_bytes(whole))
         draft.chmod(0o755)
@@ -192,7 +193,7 @@ def load(folder: Path) -> Corpus | None:
             labels=record.labels,
             clips=clips,
             fingerprint=record.fingerprint,
-            digests=tuple(digest for shard in shards for digest in shard.words("digest")),
+            digests=tuple(digests for shard in shards for digests in shard.pictures()),
             synthetic=record.synthetic,
             planted=record.planted,
             consented=record.consented,
@@ -202,7 +203,7 @@ def load(folder: Path) -> Corpus | None:
             motion=Motion(folder, record.fingerprint, clips, frames, landmarks),
             folder=folder,
         )
-        rows = (digest for shard in shards for digest in shard.words("row_digest"))
+        rows = (digest for shard in shards for digest in shard.row_digests())
         if fingerprint(record.labels, rows) != record.fingerprint:
             raise ValueError("its shards are not those of its record")
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 from collections.abc import Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
+from austicker.corpora.source import Kind
 from austicker.terminal import printable
 from austicker.types import AustickerError
 
@@ -19,6 +21,14 @@ TEXT_LIMIT = 1024
 """Characters of the longest path that an annotation may name."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 _NUMBER = re.compile(r"([0-9]+)[^0-9]*$")
+
+
+class Unusable(AustickerError):
+    """Why one folder or file cannot be used, though the rest of its corpus can; `kind` is its finding's."""
+
+    def __init__(self, text: str, kind: Kind = "unreadable") -> None:
+        super().__init__(text)
+        self.kind: Kind = kind
 
 
 def shown(text: str, length: int = 60) -> str:
@@ -47,6 +57,16 @@ def inside(root: Path, text: str) -> Path:
             "file itself."
         )
     return path
+
+
+def what(path: Path) -> Literal["folder", "file", "other", ""]:
+    """Returns what lies at a path when symlinks are followed; "" where nothing does, or they lead nowhere.
+
+    Raises:
+        Unusable: a folder on the way may not be entered, so nobody can tell.
+    """
+    mode = _mode(path, follow_symlinks=True)
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other" if mode else ""
 
 
 def opened(path: Path) -> BinaryIO:
@@ -79,28 +99,31 @@ def pictures_in(root: Path, folder: Path, pattern: str = "*") -> dict[int, str]:
         pattern: of the file names, such as "reg_img*", in upper or lower case.
 
     Raises:
-        AustickerError: two pictures have one number, or the folder or a symlink in it leads out of the root.
+        Unusable: two pictures have one number, or the folder may not be read.
+        AustickerError: the folder or a symlink in it leads out of the root.
     """
-    if not folder.is_dir():
+    if what(folder) != "folder":
         return {}
     if not folder.is_relative_to(root) or not _below(root, folder):
         raise AustickerError(f"The folder '{shown(str(folder), 200)}' leads out of '{root}': copy it there.")
     found: dict[int, Path] = {}
+    clash = ""
     for path in _listed(folder):
         number = _NUMBER.search(path.stem)
         fits = path.suffix.lower() in SUFFIXES and fnmatchcase(path.name.lower(), pattern.lower())
         if number is None or not fits or path.name.startswith("."):
             continue
-        if path.is_symlink() and not _below(root, path):
+        if stat.S_ISLNK(_mode(path, follow_symlinks=False)) and not _below(root, path):
             raise AustickerError(f"'{shown(str(path), 200)}' is a symlink out of '{root}': copy the file there.")
-        if not path.is_file():
+        if what(path) != "file":
             continue
         other = found.setdefault(int(number[1]), path)
-        if other != path:
-            raise AustickerError(
-                f"'{shown(other.name)}' and '{shown(path.name)}' in '{shown(str(folder), 200)}' are both frame "
-                f"{int(number[1])}: leave one there."
-            )
+        if other != path and not clash:
+            clash = f"'{shown(other.name)}' and '{shown(path.name)}' in '{shown(str(folder), 200)}' are both frame "
+            clash += f"{int(number[1])}: leave one there."
+    # Only now, so that a symlink out of the root is never overlooked.
+    if clash:
+        raise Unusable(clash, "inconsistent")
     return {number: found[number].relative_to(root).as_posix() for number in sorted(found)}
 
 
@@ -117,6 +140,11 @@ def gaps(numbers: Collection[int], first: int, last: int) -> tuple[int, ...]:
         if number not in there:
             missing.append(number)
     return tuple(missing)
+
+
+def passed_over(count: int, span: str) -> str:
+    """Returns in words that a number of frames, one or more, are missing in a span such as "3 and 9"."""
+    return f"{count} of the frames between {span} {'is' if count == 1 else 'are'} not on disk and passed over"
 
 
 def _unfit(text: str, parts: list[str]) -> str:
@@ -142,10 +170,27 @@ def _below(root: Path, path: Path) -> bool:
         return False
 
 
+def _mode(path: Path, follow_symlinks: bool) -> int:
+    """Returns what the system says of a path's kind, 0 where nothing is there."""
+    try:
+        return path.stat(follow_symlinks=follow_symlinks).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return 0
+        raise Unusable(
+            f"'{shown(str(path), 200)}' cannot be looked at ({error.strerror}): grant access to its folder."
+        ) from error
+
+
+def unlisted(folder: Path, error: OSError) -> Unusable:
+    """Returns the refusal of a folder that may not be listed."""
+    return Unusable(f"The folder '{shown(str(folder), 200)}' cannot be listed ({error.strerror}): grant access to it.")
+
+
 def _listed(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:
-        raise AustickerError(
-            f"The folder '{shown(str(folder), 200)}' cannot be listed ({error.strerror}): grant access to it."
-        ) from error
+        raise unlisted(folder, error) from error

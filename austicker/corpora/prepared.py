@@ -1,155 +1,50 @@
-"""A corpus of the user's own folder, decoded, aligned and packed once: what is to be done, one shard, and the end.
+"""A corpus of the user's own folder, decoded, aligned and packed once: one shard of it, the end, and opening it.
 
-Every shard is named by its clips, by the size and date of their files, and by how it was made; so preparing again does
-only what is missing or has changed. Who does the shards, and where, is not known here.
+Who packs the shards, and where, is not known here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
-from austicker.corpora import READERS, Landmarks, check_folder, consent, packed, pictures, points
-from austicker.corpora.shards import SHARD_BYTES, Packed, Shard, serialised
+from austicker.corpora import packed, pictures, points
+from austicker.corpora.preparation import Framing, Portion, Preparation, state_of, without_repairs
+from austicker.corpora.shards import Packed, Shard, picture_digest, serialised
 from austicker.corpora.source import Files, Finding, Reading, SourceClip, Video
 from austicker.faces import Landmarker, landmarker
 from austicker.faces.alignment import RULES, NoFace, aligned_clip, cut, given, whole_clip
 from austicker.store import Store
-from austicker.types import AustickerError, Clip, Corpus
-
-VERSION = 1
-"""Raised when packed faces would come out otherwise, so that every prepared copy is made anew."""
-
-
-FOUND_ANEW = "landmarks-detected"
-"""The readers' rule for clips of which the corpus has no landmarks, or damaged ones."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preparation:
-    """Which folder becomes which corpus, and who finds the landmarks."""
-
-    name: str
-    root: Path
-    landmarks: Landmarks = "mediapipe"
-
-    @property
-    def folder(self) -> Path:
-        """Returns where the packed corpus lies in the cache."""
-        return packed.cache_folder() / f"{self.name}-{_digest(self._key)[:16]}"
-
-    @property
-    def _key(self) -> list[Any]:
-        return [VERSION, self.name, str(self.root.resolve()), self.landmarks]
-
-    def read(self) -> Reading:
-        """Reads the annotations; every clip carries the names of the rules that mended it.
-
-        Raises:
-            AustickerError: nothing usable is there.
-        """
-        check_folder(self.name, self.root)
-        reading = READERS[self.name](self.root)
-        if self.landmarks == "corpus" and not any(clip.landmarks for clip in reading.clips):
-            raise AustickerError(
-                f"No landmarks come with corpus '{self.name}' in '{self.root}': prepare it with --landmarks mediapipe."
-            )
-        # Who finds all landmarks anew does not care which ones the corpus lacks.
-        findings = tuple(
-            finding for finding in reading.findings if self.landmarks == "corpus" or finding.rule != FOUND_ANEW
-        )
-        rules: dict[str, list[str]] = {}
-        for finding in findings:
-            if finding.kind == "repaired":
-                rules.setdefault(finding.clip, []).append(finding.rule)
-        return replace(
-            reading,
-            clips=tuple(replace(clip, repairs=tuple(rules.get(clip.clip, ()))) for clip in reading.clips),
-            findings=findings,
-            annotations=(*reading.annotations, consent.FILE),
-            consented=tuple(sorted({*reading.consented, *consent.consented(self.root)})),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Portion:
-    """The clips of one shard; `name` is the shard's file."""
-
-    name: str
-    clips: tuple[SourceClip, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Framing:
-    """How the frames of a corpus become faces: what a worker must know of a `Reading` besides the clips."""
-
-    channels: int
-    framing: str
-    face_px: tuple[int, int]
-
-
-def framing_of(reading: Reading) -> Framing:
-    """Returns how the faces of a corpus are made."""
-    return Framing(channels=reading.channels, framing=reading.framing, face_px=reading.face_px)
-
-
-def portions(preparation: Preparation, reading: Reading) -> tuple[Portion, ...]:
-    """Cuts a corpus into shards of about `SHARD_BYTES`, in order of its clips."""
-    width, height = reading.face_px
-    frame_bytes = width * height * reading.channels
-    dates = _Dates(preparation.root)
-    made, run, size = [], list[SourceClip](), 0
-    for clip in reading.clips:
-        run.append(clip)
-        size += frame_bytes * (clip.offset - clip.onset + 1)
-        if size >= SHARD_BYTES:
-            made.append(_portion(preparation, reading, run, dates))
-            run, size = [], 0
-    if run:
-        made.append(_portion(preparation, reading, run, dates))
-    return tuple(made)
-
-
-def _portion(preparation: Preparation, reading: Reading, clips: Sequence[SourceClip], dates: _Dates) -> Portion:
-    content: list[Any] = [VERSION, preparation.landmarks, asdict(framing_of(reading))]
-    content += [[asdict(clip), dates.of(clip)] for clip in clips]
-    return Portion(name=f"{_digest(content)[:20]}.arrow", clips=tuple(clips))
-
-
-class _Dates:
-    """Size and date of files, looked at once each."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._known: dict[str, list[int]] = {}
-
-    def of(self, clip: SourceClip) -> list[list[int]]:
-        """Returns those of a clip's files."""
-        names = clip.frames.paths if isinstance(clip.frames, Files) else (clip.frames.path,)
-        own = [points for points in clip.landmarks if isinstance(points, str)]
-        return [self.look(name) for name in (*names, *own)]
-
-    def look(self, name: str) -> list[int]:
-        """Returns size and date of one file, or nothing where there is none."""
-        if name not in self._known:
-            try:
-                found = (self._root / name).stat()
-                self._known[name] = [found.st_size, found.st_mtime_ns]
-            except OSError:
-                self._known[name] = []  # packing it will say what is wrong
-        return self._known[name]
+from austicker.types import AustickerError, Bytes, Clip, Corpus
 
 
 def missing(preparation: Preparation, wanted: Iterable[Portion]) -> tuple[Portion, ...]:
-    """Returns the shards that are not there yet; a shard is written whole or not at all."""
-    return tuple(portion for portion in wanted if not (preparation.folder / portion.name).is_file())
+    """Returns the shards that are not there, or damaged."""
+    return tuple(portion for portion in wanted if _opened(preparation, portion) is None)
+
+
+def _opened(preparation: Preparation, portion: Portion) -> Shard | None:
+    try:
+        return Shard(preparation.folder / portion.name)
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return None
+
+
+def forget_failed(preparation: Preparation) -> None:
+    """Removes shards of which a clip could not be read or showed no face: the next preparation tries them again.
+
+    A disk that was away for a moment, or a permission, leaves no trace in a file's size and date.
+    """
+    for path in preparation.folder.glob("*.arrow"):
+        shard = _opened(preparation, Portion(name=path.name, clips=()))
+        if shard is None or any(finding.kind != "repaired" for finding in shard.findings):
+            path.unlink(missing_ok=True)
 
 
 def pack(preparation: Preparation, framing: Framing, portion: Portion) -> None:
@@ -185,14 +80,11 @@ def pack(preparation: Preparation, framing: Framing, portion: Portion) -> None:
 
 def _packed(preparation: Preparation, framing: Framing, source: SourceClip, find: Landmarker) -> Packed:
     """Returns one clip as faces."""
-    pictures_of = pictures.read(source.frames, preparation.root, framing.channels)
-    if source.crop is not None:
-        crop = source.crop
-        pictures_of = (cut(picture, (crop.x, crop.y), (crop.width, crop.height)) for picture in pictures_of)
+    digests: list[str] = []
     make = aligned_clip if framing.framing == "align" else whole_clip
     if preparation.landmarks == "corpus" and source.landmarks:
         find = _own_points(preparation.root, source)
-    made = make(pictures_of, find, framing.face_px)
+    made = make(_pictures(preparation.root, framing, source, digests), find, framing.face_px)
     clip = Clip(
         corpus=preparation.name,
         clip=source.clip,
@@ -205,7 +97,16 @@ def _packed(preparation: Preparation, framing: Framing, source: SourceClip, find
         split=source.split,
         repairs=(*source.repairs, *made.repairs),
     )
-    return Packed(clip=clip, frames=made.frames, landmarks=made.landmarks)
+    return Packed(clip=clip, frames=made.frames, landmarks=made.landmarks, pictures=tuple(digests))
+
+
+def _pictures(root: Path, framing: Framing, source: SourceClip, digests: list[str]) -> Iterator[Bytes]:
+    """Yields a clip's pictures, cut to the face where the annotation says where it is, and notes their digests."""
+    for picture in pictures.read(source.frames, root, framing.channels):
+        crop = source.crop
+        face = picture if crop is None else cut(picture, (crop.x, crop.y), (crop.width, crop.height))
+        digests.append(picture_digest(face))
+        yield face
 
 
 def _own_points(root: Path, source: SourceClip) -> Landmarker:
@@ -231,8 +132,14 @@ def trimmed(source: SourceClip) -> SourceClip:
     )
 
 
-def conclude(preparation: Preparation, reading: Reading, made: Sequence[Portion]) -> packed.Record:
+def conclude(preparation: Preparation, reading: Reading, made: Sequence[Portion], annotations: str) -> packed.Record:
     """Writes the record of a corpus whose shards are all there, which makes it ready, and drops shards of before.
+
+    Args:
+        preparation: which corpus.
+        reading: its annotations.
+        made: its shards, in order.
+        annotations: `state_of` them when they were read.
 
     Raises:
         AustickerError: a shard is damaged, or no clip at all could be packed.
@@ -240,14 +147,14 @@ def conclude(preparation: Preparation, reading: Reading, made: Sequence[Portion]
     rows: list[str] = []
     findings = list(reading.findings)
     for portion in made:
-        try:
-            shard = Shard(preparation.folder / portion.name)
-        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-            raise packed.damaged(preparation.folder, error) from error
-        rows += shard.words("row_digest")
+        shard = _opened(preparation, portion)
+        if shard is None:
+            raise packed.damaged(preparation.folder, f"{portion.name} cannot be read")
+        rows += shard.row_digests()
         findings += shard.findings
+    gone = {finding.clip for finding in findings if finding.kind != "repaired" and finding.clip}
     if not rows:
-        first = next((finding.text for finding in findings if finding.kind != "repaired"), "no clip is named there")
+        first = next((finding.text for finding in findings if finding.clip in gone), "no clip is named there")
         raise AustickerError(f"No clip of corpus '{preparation.name}' in '{preparation.root}' can be used: {first}")
     record = packed.Record(
         name=preparation.name,
@@ -256,15 +163,16 @@ def conclude(preparation: Preparation, reading: Reading, made: Sequence[Portion]
         shards=tuple(portion.name for portion in made),
         consented=reading.consented,
         lacks_subjects=reading.lacks_subjects,
-        findings=tuple(findings),
-        source=_state_of(preparation.root, reading.annotations),
+        findings=tuple(without_repairs(findings, gone)),
+        source=annotations,
     )
-    store = Store(preparation.folder)
-    store.write(packed.RECORD, packed.in_bytes(record))
-    for key in store.keys(""):
-        if key not in record.files:
-            store.remove(key)
-    store.sweep()
+    if record != packed.read_record(preparation.folder):
+        store = Store(preparation.folder)
+        store.write(packed.RECORD, packed.in_bytes(record))
+        for key in store.keys(""):
+            if key.endswith(".arrow") and key not in record.files:
+                store.remove(key)
+        store.sweep()
     return record
 
 
@@ -281,12 +189,7 @@ def state(preparation: Preparation) -> State:
     if record is None:
         return "missing"
     known = [name for name, *_ in json.loads(record.source)]
-    return "ready" if _state_of(preparation.root, known) == record.source else "stale"
-
-
-def _state_of(root: Path, annotations: Iterable[str]) -> str:
-    dates = _Dates(root)
-    return json.dumps([[name, *dates.look(name)] for name in annotations])
+    return "ready" if state_of(preparation.root, known) == record.source else "stale"
 
 
 def open_prepared(preparation: Preparation) -> Corpus:
@@ -305,7 +208,3 @@ def open_prepared(preparation: Preparation) -> Corpus:
             f"{preparation.name} --root {preparation.root}{landmarks}`."
         )
     return corpus
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=bytes.hex).encode()).hexdigest()

@@ -17,6 +17,7 @@ Action units that cannot be read cost a clip its units, by the rule "action-unit
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -160,7 +161,10 @@ def clips_of(root: Path, annotations: Iterable[Annotation]) -> tuple[list[Source
             text = f"{annotation.where} names the clip '{name}': use letters, digits, '_', '-' and '.' only."
             findings.append(Finding(clip="", kind="inconsistent", text=text))
             continue
-        clip, found = place(annotation, paths.pictures_in(root, folder))
+        try:
+            clip, found = place(annotation, paths.pictures_in(root, folder))
+        except paths.Unusable as fault:
+            clip, found = None, (Finding(clip=annotation.clip, kind=fault.kind, text=str(fault)),)
         findings += found
         if clip is not None:
             clips.append(clip)
@@ -178,7 +182,7 @@ def place(annotation: Annotation, pictures: Mapping[int, str]) -> tuple[SourceCl
         The clip, or None where it cannot be used, and what was mended or why it is left out.
     """
     if len(pictures) < 2:
-        return None, (_missing(annotation, f"holds {len(pictures)} pictures"),)
+        return None, (_missing(annotation, f"holds {len(pictures)} picture{'' if pictures else 's'}"),)
     offset, offset_repairs = _offset(annotation, pictures)
     used = sorted(number for number in pictures if annotation.onset <= number <= offset)
     if len(used) < 2 or used[0] - annotation.onset > NEAREST:
@@ -253,23 +257,36 @@ def _gaps(annotation: Annotation, offset: int, used: Sequence[int]) -> tuple[Fin
         findings.append(repaired(annotation.clip, annotation.where, "nearest-frame", text))
     lacking = offset - used[0] + 1 - len(used)
     if lacking:
-        text = f"{lacking} of the frames between onset {used[0]} and offset {offset} are not on disk, and passed over"
+        text = paths.passed_over(lacking, f"onset {used[0]} and offset {offset}")
         findings.append(repaired(annotation.clip, annotation.where, "gap-skipped", text))
     return tuple(findings)
 
 
-def find_folder(root: Path, names: Sequence[str], inner: re.Pattern[str]) -> str | None:
+def find_folder(
+    root: Path, names: Sequence[str], inner: re.Pattern[str], avoids: Callable[[str], bool] = lambda folder: False
+) -> str | None:
     """Returns the first of the named folders that holds a folder called like `inner`, relative to the root.
 
     A name is looked for below the root and one level down; archives often unpack to a folder in one of the same name.
-    "." is the root itself.
+    "." is the root itself and nothing below it.
+
+    Args:
+        root: the corpus' root.
+        names: in order of preference.
+        inner: name of a folder in the one that is looked for.
+        avoids: tells which paths, relative to the root, are never entered.
+
+    Raises:
+        AustickerError: a folder leads out of the root or may not be looked at.
     """
-    parents = [root, *(root / name for name in folders_in(root, "."))]
+    parents = _parents(root)
     for name in names:
-        for parent in parents:
+        for parent in parents[:1] if name == "." else parents:
             for path in (parent / name / Path(name).name, parent / name):
                 folder = path.relative_to(root).as_posix()
-                if _is_folder(path) and any(inner.fullmatch(each) for each in folders_in(root, folder)):
+                if avoids(folder) or paths.what(path) != "folder":
+                    continue
+                if any(inner.fullmatch(each) for each in folders_in(root, folder)):
                     return folder
     return None
 
@@ -278,12 +295,12 @@ def find_tables(root: Path, patterns: Sequence[str]) -> list[str]:
     """Returns the files below the root, or one level down, whose names fit, in the order of the patterns.
 
     Raises:
-        AustickerError: one is a symlink that leads out of the root.
+        AustickerError: one is a symlink that leads out of the root, or the root cannot be listed.
     """
-    parents = [root, *(root / name for name in folders_in(root, "."))]
+    parents = _parents(root)
     found = [path for pattern in patterns for parent in parents for path in sorted(parent.glob(pattern))]
     names = list(dict.fromkeys(path.relative_to(root).as_posix() for path in found))
-    return [name for name in names if paths.inside(root, name).is_file()]
+    return [name for name in names if paths.what(paths.inside(root, name)) == "file"]
 
 
 def folders_in(root: Path, folder: str) -> tuple[str, ...]:
@@ -295,17 +312,20 @@ def folders_in(root: Path, folder: str) -> tuple[str, ...]:
     if folder != ".":
         return listing.listed(root, folder).folders
     try:
-        return tuple(sorted(path.name for path in root.iterdir() if _is_folder(path) and path.name[0] != "."))
+        there = sorted(path for path in root.iterdir() if path.name[0] != "." and not _leads_nowhere(path))
     except OSError as error:
-        raise AustickerError(f"The folder '{root}' cannot be listed ({error.strerror}): grant access to it.") from error
+        raise paths.unlisted(root, error) from error
+    return tuple(path.name for path in there if paths.what(path) == "folder")
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except PermissionError:
-        # Beside a corpus lies what is not ours to enter, such as lost+found on a disk of its own.
-        return False
+# Beside a corpus lies what is not ours to enter, such as lost+found on a disk of its own.
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not os.access(path, os.F_OK)
+
+
+def _parents(root: Path) -> list[Path]:
+    """Returns the root and the folders in it that may be entered."""
+    return [root, *(root / name for name in folders_in(root, ".") if os.access(root / name, os.R_OK | os.X_OK))]
 
 
 def refuse_none(clips: Sequence[SourceClip], findings: Sequence[Finding], what: str) -> None:

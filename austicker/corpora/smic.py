@@ -8,6 +8,10 @@ read: `SMIC-HS-E` (or `SMIC_HS_E`), in `HS_long` or not, with `s03/s3_sur_01/ima
 columns Subject, Filename, OnsetF and OffsetF says where the expression lies. A long clip without a row counts whole, by
 the rule "whole-clip". Some rows name a second and third expression (Onset2F, Onset3F): the first is used, by the rule
 "first-expression", so that a long clip stays one sample as in the papers.
+
+Both sets name people and clips alike, so a folder's own name must tell them apart: HS is never looked for in folders
+that are named for the long clips or the other cameras (NIR, VIS), and long clips are taken only from a folder that is
+named for them or where their table lies.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ E_HS_TABLES = tuple(
     for folder in ("", "HS_long/", "SMIC-HS-E/", "SMIC_HS_E/", "HS_long/SMIC-HS-E/", "HS_long/SMIC_HS_E/")
 )
 """In order of preference, below the root or one level down."""
+OTHER_CAMERAS = frozenset({"nir", "vis"})
 SUBJECT = re.compile(r"s\d\d?")
 _CODE = re.compile(r"[^_]+_([a-z]+)_.*")
 _OPTIONAL = ("OnsetF", "Onset", "OffsetF", "Offset", "Onset2F", "Onset3F")
@@ -67,7 +72,12 @@ def read_hs(root: Path) -> Reading:
     Raises:
         AustickerError: no folder of theirs is there, a clip is there twice, or none can be used.
     """
-    folder = _folder(root, "SMIC-HS", HS_FOLDERS)
+    folder = sequences.find_folder(root, HS_FOLDERS, SUBJECT, lambda folder: _is_other(root, folder))
+    if folder is None:
+        raise AustickerError(
+            f"No frames of SMIC-HS in '{root}': unpack {HS_FOLDERS[0]} there, with folders such as 's01' in it; what "
+            "is called NIR, VIS, HS_long or like SMIC-HS-E holds other clips and is not entered."
+        )
     found = list(_found(root, folder))
     tables.refuse_duplicates((each.clip, each.folder) for each in found)
     clips: list[SourceClip] = []
@@ -86,7 +96,13 @@ def read_e_hs(root: Path) -> Reading:
     Raises:
         AustickerError: no folder of theirs is there, a row is hostile, a clip is there twice, or none can be used.
     """
-    folder = _folder(root, "SMIC-E-HS", E_HS_FOLDERS)
+    names = sequences.find_tables(root, E_HS_TABLES)[:1]
+    folder = sequences.find_folder(root, E_HS_FOLDERS, SUBJECT)
+    if folder is None or not (names or _is_long(root, folder)):
+        raise AustickerError(
+            f"No frames of SMIC-E-HS in '{root}': unpack SMIC-HS-E or HS_long there, under that name and with folders "
+            "such as 's01' in it, or put SMIC-HS-E_annotation.xlsx beside them."
+        )
     found = list(_found(root, folder))
     tables.refuse_duplicates((each.clip, each.folder) for each in found)
     on_disk = {each.clip: each for each in found}
@@ -96,7 +112,6 @@ def read_e_hs(root: Path) -> Reading:
         absent = _Found(subject=name[0], name=name[1], folder=f"{folder}/{clip}", emotion=_code(name[1]))
         return _annotate(row, on_disk.pop(clip, absent))
 
-    names = sequences.find_tables(root, E_HS_TABLES)[:1]
     annotations, findings = sequences.annotated(_rows(root, names), _name, annotate)
     clips, more = sequences.clips_of(root, annotations)
     findings += more
@@ -110,13 +125,22 @@ def read_e_hs(root: Path) -> Reading:
     return Reading(labels=LABELS, clips=tuple(clips), findings=tuple(findings), annotations=tuple(names))
 
 
-def _folder(root: Path, what: str, names: tuple[str, ...]) -> str:
-    folder = sequences.find_folder(root, names, SUBJECT)
-    if folder is None:
-        raise AustickerError(
-            f"No frames of {what} in '{root}': unpack {names[0]} there, with folders such as 's01' in it."
-        )
-    return folder
+def _is_other(root: Path, folder: str) -> bool:
+    """Tells whether a folder holds long clips or those of another camera."""
+    return _is_long(root, folder) or any(words & OTHER_CAMERAS for words in _words(root, folder))
+
+
+def _is_long(root: Path, folder: str) -> bool:
+    """Tells whether a folder, or one around it, is named like SMIC-HS-E, E_HS or HS_long."""
+    return any("hs" in words and words & {"e", "long"} for words in _words(root, folder))
+
+
+def _words(root: Path, folder: str) -> list[set[str]]:
+    """Returns the words in the name of each folder on the way, the root's among them, in small letters."""
+    place = root.resolve()
+    # A root that is called HS has its meaning from the folder around it, as in SMIC-HS-E/HS.
+    names = [place.parent.name, place.name] if place.name.lower() == "hs" else [place.name]
+    return [set(re.split(r"[-_ ]", name.lower())) for name in (*names, *folder.split("/"))]
 
 
 def _found(root: Path, folder: str) -> Iterator[_Found]:
@@ -156,7 +180,10 @@ def _whole(
         label = _label(found)
     except AustickerError as fault:
         return [], [Finding(clip=found.clip, kind="inconsistent", text=str(fault))]
-    numbers = paths.pictures_in(root, paths.inside(root, found.folder))
+    try:
+        numbers = paths.pictures_in(root, paths.inside(root, found.folder))
+    except paths.Unusable as fault:
+        return [], [Finding(clip=found.clip, kind=fault.kind, text=str(fault))]
     annotation = sequences.Annotation(
         name=found.name,
         subject=found.subject,

@@ -7,7 +7,7 @@ all corpora.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -116,6 +116,7 @@ class Reading:
         face_px: (width, height) of the packed faces.
         annotations: files that were read, relative to the root; a change of one makes a prepared copy stale.
         consented: subjects who allowed the publication of their pictures.
+        refused: subjects who are on record as not allowing it.
         lacks_subjects: the corpus does not say who is who, so nothing can be split by person.
     """
 
@@ -126,7 +127,8 @@ class Reading:
     framing: Literal["align", "whole"] = "align"
     face_px: tuple[int, int] = (224, 256)
     annotations: tuple[str, ...] = ()
-    consented: tuple[str, ...] = field(default=())
+    consented: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     lacks_subjects: bool = False
 
 

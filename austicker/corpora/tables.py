@@ -100,22 +100,25 @@ def csv_rows(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -
     separator = ";" if first[1].count(";") > first[1].count(",") else ","
     header = _cells(*first, separator)
     places = find_columns(header, columns, optional, f"The header of '{shown(path.name)}'")
-    rows = 0
-    for where, line in lines:
-        cells = _cells(where, line, separator)
+    for where, cells in _filled(path, lines, separator):
         if len(cells) > len(header):
             raise AustickerError(
                 f"{where} has {len(cells)} cells but the header has {len(header)}: put quotation marks around a cell "
                 f"that holds '{separator}'."
             )
-        if not any(cells):
-            continue
-        rows += 1
-        if rows > ROWS_LIMIT:
-            raise AustickerError(f"'{shown(path.name)}' has more than {ROWS_LIMIT:,} rows: split it.")
         yield Row(where=where, cells=pick(cells, places))
-    if not rows:
-        raise _no_rows(path)
+
+
+def headless_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """Yields the rows of a CSV file in UTF-8 whose first line is a row already, and whose columns are known.
+
+    Raises:
+        AustickerError: as `csv_rows`, or a row has not one cell for each column.
+    """
+    for where, cells in _filled(path, _csv_lines(path), ","):
+        if len(cells) != len(columns):
+            raise AustickerError(f"{where} has {len(cells)} cells instead of {len(columns)}: fetch the file again.")
+        yield Row(where=where, cells=dict(zip(columns, cells, strict=True)))
 
 
 def raw_lines(path: Path, limit: int) -> Iterator[tuple[int, bytes]]:
@@ -251,6 +254,21 @@ def _csv_lines(path: Path) -> Iterator[tuple[str, str]]:
             raise AustickerError(f"{where} holds NUL bytes, so it is no text: fetch the file again.")
         if text.strip():
             yield where, text
+
+
+def _filled(path: Path, lines: Iterable[tuple[str, str]], separator: str) -> Iterator[tuple[str, list[str]]]:
+    """Yields where a row stands, and its cells, one of which is not empty at least."""
+    rows = 0
+    for where, line in lines:
+        cells = _cells(where, line, separator)
+        if not any(cells):
+            continue
+        rows += 1
+        if rows > ROWS_LIMIT:
+            raise AustickerError(f"'{shown(path.name)}' has more than {ROWS_LIMIT:,} rows: split it.")
+        yield where, cells
+    if not rows:
+        raise _no_rows(path)
 
 
 def _cells(where: str, line: str, separator: str) -> list[str]:

@@ -13,7 +13,6 @@ from typing import cast
 import numpy as np
 
 from austicker.corpora.lookup import A, Chained, Chosen, View
-from austicker.corpora.shards import content_digest
 from austicker.regions import NAMES
 from austicker.types import AustickerError, Corpus
 
@@ -82,7 +81,7 @@ def frames_as_clips(corpus: Corpus, picks: Sequence[Pick]) -> Corpus:
     return replace(
         corpus,
         clips=clips,
-        digests=tuple(content_digest(frame) for frame in frames),
+        digests=tuple((corpus.digests[pick.position][pick.frame],) for pick in chosen),
         frames=frames,
         landmarks=_Singled(corpus.landmarks, chosen),
         motion=list(np.zeros((len(chosen), len(NAMES)), np.float32)),
@@ -122,7 +121,7 @@ def composite(name: str, parts: Sequence[Corpus]) -> Corpus:
         labels=first.labels,
         clips=tuple(clips),
         fingerprint=hashlib.sha256("\n".join(part.fingerprint for part in parts).encode()).hexdigest(),
-        digests=tuple(digest for part in parts for digest in part.digests),
+        digests=tuple(digests for part in parts for digests in part.digests),
         synthetic=" ".join(part.synthetic for part in parts if part.synthetic),
         planted=first.planted if len(parts) == 1 else (),
         consented=tuple(f"{part.name}/{subject}" for part in parts for subject in part.consented),

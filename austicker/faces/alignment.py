@@ -49,6 +49,9 @@ up to 2.4 degrees and set them 0.39 to 0.45 widths apart; so it is half a degree
 PRE_SHRINK_BELOW = 0.5
 """Scale below which a picture is first shrunk by area, because bilinear sampling would skip pixels."""
 
+CUT_LIMIT = 64_000_000
+"""Pixels of the largest rectangle that is cut, as many as the largest picture that is read has."""
+
 RULES = {
     "first-face": "The first frame shows no face; the first frame that shows one aligns the clip.",
     "landmarks-nearest": "A frame shows no face; it has the landmarks of the nearest frame in time that shows one.",
@@ -198,15 +201,21 @@ def cut(picture: Bytes, corner: tuple[int, int], size: tuple[int, int]) -> Bytes
     """Returns the rectangle at a corner (x, y); where it leaves the picture, the outermost pixels go on.
 
     Raises:
-        AustickerError: the rectangle is empty or lies beside the picture.
+        AustickerError: the rectangle is empty, lies beside the picture or has more than `CUT_LIMIT` pixels.
     """
     height, width = picture.shape[:2]
-    columns, rows = (np.arange(start, start + length) for start, length in zip(corner, size, strict=True))
-    if not ((columns >= 0) & (columns < width)).any() or not ((rows >= 0) & (rows < height)).any():
+    right, bottom = corner[0] + size[0], corner[1] + size[1]
+    columns, rows = slice(max(0, corner[0]), min(width, right)), slice(max(0, corner[1]), min(height, bottom))
+    if columns.start >= columns.stop or rows.start >= rows.stop:
         raise AustickerError(
             f"The face's rectangle {(*corner, *size)} has no part in a picture of {width} x {height} pixels: mend it."
         )
-    return np.ascontiguousarray(picture[rows.clip(0, height - 1)[:, None], columns.clip(0, width - 1)])
+    if size[0] * size[1] > CUT_LIMIT:
+        raise AustickerError(
+            f"The face's rectangle {(*corner, *size)} has more than {CUT_LIMIT // 10**6} million pixels: mend it."
+        )
+    border = (rows.start - corner[1], bottom - rows.stop), (columns.start - corner[0], right - columns.stop), (0, 0)
+    return np.pad(picture[rows, columns], border, mode="edge")
 
 
 def resized(picture: Bytes, size: tuple[int, int]) -> Bytes:

@@ -22,6 +22,7 @@ class CorpusInfo:
         parts: the corpora of which it consists; itself alone unless it is a composite.
         counts: sentences that set the clips found beside the published numbers.
         left_out: training clips left out because their pictures are among the test clips.
+        unusable: clips or files of the corpora that were left out when they were prepared, by the reason.
         repaired: clips by the rule that mended their annotation or frames.
         consented: subjects who allowed the publication of their pictures.
         lacks_subjects: the corpus does not say who is who, so every clip counts as a person of its own.
@@ -38,6 +39,7 @@ class CorpusInfo:
     parts: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
     left_out: int = 0
+    unusable: Mapping[str, int] = field(default_factory=dict)
     repaired: Mapping[str, int] = field(default_factory=dict)
     consented: tuple[str, ...] = ()
     lacks_subjects: bool = False

@@ -68,29 +68,38 @@ def _without_places(job: Mapping[str, Any]) -> dict[str, Any]:
     return {**job, "corpora": [{**corpus, "root": None} for corpus in job["corpora"]]}
 
 
+Names = Mapping[str, Mapping[str, str]]
+"""By corpus, the names under which its people and their clips are shown."""
+
+
 def _masks(
     store: Store,
     verdicts: pl.DataFrame,
     infos: Mapping[str, CorpusInfo],
     folds: Iterable[tuple[str, str]],
-) -> dict[str, str]:
-    """Returns the names under which people of recorded corpora, and their clips, are shown; a fold may be a person."""
+) -> Names:
+    """Returns the names for the people of recorded corpora, and for clips those of their people; a fold may be one."""
     import polars as pl
 
     recorded = [name for name, info in infos.items() if not (info.synthetic or info.lacks_subjects)]
-    shown = verdicts.filter(pl.col("corpus").is_in(recorded)).select("corpus", "subject", "clip").unique().sort("clip")
+    shown = verdicts.filter(pl.col("corpus").is_in(recorded)).select("corpus", "subject", "clip").unique()
     people = {(corpus, subject) for corpus, subject, _ in shown.iter_rows()}
     people |= {(corpus, fold) for corpus, fold in folds if corpus in recorded}
-    names = pseudonyms.of_store(store, people)
-    masks = {subject: names[corpus, subject] for corpus, subject in people}
-    for number, (corpus, subject, clip) in enumerate(shown.iter_rows(), 1):
-        masks.setdefault(clip, f"{names[corpus, subject]}-{number}")
-    return masks
+    known = pseudonyms.of_store(store, people)
+    names: dict[str, dict[str, str]] = {corpus: {} for corpus in recorded}
+    for corpus, subject in people:
+        names[corpus][subject] = known[corpus, subject]
+    for corpus, subject, clip in shown.iter_rows():
+        names[corpus][clip] = known[corpus, subject]
+    return names
 
 
-def _masked(failure: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _masked(failure: Mapping[str, Any], names: Names) -> dict[str, Any]:
     """Returns a failure without its text, which may name files and so people."""
-    unit = pseudonyms.masked(str(failure.get("unit", "")), names)
+    unit = str(failure.get("unit", ""))
+    for corpus, known in names.items():
+        if f" {corpus} " in unit:
+            unit = pseudonyms.masked(unit, known)
     return {**failure, "unit": unit, "error": f"see the store's {layout.FAILURES}/, which names people"}
 
 
@@ -135,18 +144,18 @@ def _opened(job: Job, infos: Mapping[str, CorpusInfo], faces: bool) -> Corpus | 
         for choice in job.corpora
         if choice.name in infos and (infos[choice.name].synthetic or (faces and infos[choice.name].consented))
     ]
-    if faces and not any(infos[choice.name].consented for choice in may_show):
-        raise AustickerError(
-            f"No subject of {', '.join(infos)} is known to have consented to publication: list their ids in "
-            "'consented.txt' beside the corpus' data if its licence says so, prepare it again and submit the job again."
-        )
     for choice in may_show:
         try:
             corpus = open_choice(choice)
         except AustickerError:
-            continue  # the report does without pictures; every number comes from the verdicts
+            continue  # this machine has not the corpus: every number comes from the verdicts
         if corpus.fingerprint == infos[choice.name].fingerprint:
             return corpus if corpus.synthetic else _of_consented(corpus)
+    if faces:
+        raise AustickerError(
+            f"No subject of {', '.join(infos)} is known to have consented to publication: list their ids in "
+            "'consented.txt' beside the corpus' data if its licence says so, prepare it again and submit the job again."
+        )
     return None
 
 
@@ -156,7 +165,7 @@ def _of_consented(corpus: Corpus) -> Corpus:
     return select(corpus, positions, corpus.labels, same)
 
 
-def _pictures(corpus: Corpus | None, verdicts: pl.DataFrame, names: Mapping[str, str]) -> dict[str, Any]:
+def _pictures(corpus: Corpus | None, verdicts: pl.DataFrame, names: Names) -> dict[str, Any]:
     """Returns the mean face with its regions, and a strip of attacked apex frames."""
     if corpus is None or not corpus.clips:
         return {}
@@ -168,7 +177,7 @@ def _pictures(corpus: Corpus | None, verdicts: pl.DataFrame, names: Mapping[str,
     return {"face": _rgb(mean), "boxes": boxes, "examples": _examples(corpus, verdicts, names)}
 
 
-def _examples(corpus: Corpus, verdicts: pl.DataFrame, names: Mapping[str, str]) -> list[tuple[str, Bytes]]:
+def _examples(corpus: Corpus, verdicts: pl.DataFrame, names: Names) -> list[tuple[str, Bytes]]:
     """Returns for each shipped sticker one attacked apex frame at the causal place, of a different person each."""
     import polars as pl
 
@@ -192,7 +201,7 @@ def _examples(corpus: Corpus, verdicts: pl.DataFrame, names: Mapping[str, str]) 
         place = Placement(name="causal", region=row["region"], centre=Point(x=row["x"], y=row["y"]))
         picture = adversarial(frame, stickers.load(name), place, size)
         large: Bytes = np.repeat(np.repeat(picture, ENLARGE, axis=0), ENLARGE, axis=1)
-        made.append((f"{name}, {names.get(row['clip'], row['clip'])}", large))
+        made.append((f"{name}, {names.get(corpus.name, {}).get(row['clip'], row['clip'])}", large))
     return made
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import polars as pl
 from matplotlib.figure import Figure
 
@@ -101,16 +103,26 @@ def write(verdicts: pl.DataFrame, context: Context, store: Store) -> str:
         AustickerError: the store does not take it.
     """
     sheets = tables_of(verdicts, context)
+    written = set()
+
+    def put(name: str, content: bytes) -> None:
+        written.add(layout.report(name))
+        store.write(layout.report(name), content)
+
     for name, sheet in sheets.items():
-        store.write(layout.report(f"{name}.csv"), to_csv(sheet.table).encode())
-        store.write(layout.report(f"{name}.md"), to_markdown(sheet.table, sheet.bold).encode())
-        store.write(layout.report(f"{name}.tex"), to_latex(sheet.table, sheet.bold).encode())
+        put(f"{name}.csv", to_csv(sheet.table).encode())
+        put(f"{name}.md", to_markdown(sheet.table, sheet.bold).encode())
+        put(f"{name}.tex", to_latex(sheet.table, sheet.bold).encode())
     pictures = {}
     with canvas.style():
         for name, made in figures_of(sheets, context).items():
             png = canvas.to_bytes(made, "png")
             pictures[name] = Picture(png=png, caption=_CAPTIONS[name])
-            store.write(layout.report(f"{name}.png"), png)
-            store.write(layout.report(f"{name}.svg"), canvas.to_bytes(made, "svg"))
-    store.write(layout.PAGE, render(context, headlines(verdicts), sheets, pictures).encode())
+            put(f"{name}.png", png)
+            put(f"{name}.svg", canvas.to_bytes(made, "svg"))
+    put(PurePosixPath(layout.PAGE).name, render(context, headlines(verdicts), sheets, pictures).encode())
+    # What an earlier report showed and this one does not, such as a face, is not to lie beside it.
+    for key in store.keys(layout.REPORT):
+        if key not in written:
+            store.remove(key)
     return store.shown(layout.PAGE)
