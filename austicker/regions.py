@@ -90,8 +90,30 @@ def face_width(landmarks: Floats, *, aspect: float) -> float:
         landmarks: (68, 2) iBUG points as (x, y) fractions of the picture.
         aspect: width / height of the picture in pixels.
     """
-    step = landmarks[42:48].mean(axis=0) - landmarks[36:42].mean(axis=0)
-    return float(np.hypot(step[0], step[1] / aspect)) / EYE_DISTANCE
+    return float(_face_widths(landmarks[None], aspect)[0])
+
+
+def _face_widths(landmarks: Floats, aspect: float) -> Floats:
+    step = landmarks[:, 42:48].mean(axis=1) - landmarks[:, 36:42].mean(axis=1)
+    widths: Floats = np.hypot(step[:, 0], step[:, 1] / aspect) / EYE_DISTANCE
+    return widths
+
+
+def boxes(landmarks: Floats, *, aspect: float) -> Floats:
+    """Returns every region's box on several faces, (n, 14, 4): centre x and y, half the width and half the height.
+
+    Args:
+        landmarks: (n, 68, 2) iBUG points as (x, y) fractions of the picture.
+        aspect: width / height of the picture in pixels.
+    """
+    unit = np.array([1.0, aspect], np.float32) * _face_widths(landmarks, aspect)[:, None] / REFERENCE_PX
+    found = np.empty((len(landmarks), len(TABLE), 4), np.float32)
+    for column, region in enumerate(TABLE):
+        offset = np.array([region.dx_px, region.dy_px], np.float32)
+        half = np.array([region.half_width_px, region.half_height_px], np.float32)
+        found[:, column, :2] = landmarks[:, list(region.landmarks)].mean(axis=1) + offset * unit
+        found[:, column, 2:] = half * unit
+    return found
 
 
 def locate(landmarks: Floats, *, aspect: float) -> Mapping[str, Box]:
@@ -101,17 +123,11 @@ def locate(landmarks: Floats, *, aspect: float) -> Mapping[str, Box]:
         landmarks: (68, 2) iBUG points as (x, y) fractions of the picture.
         aspect: width / height of the picture in pixels.
     """
-    unit = np.array([1.0, aspect], np.float32) * face_width(landmarks, aspect=aspect) / REFERENCE_PX
-    boxes = {}
-    for region in TABLE:
-        anchor = landmarks[list(region.landmarks)].mean(axis=0)
-        centre = anchor + np.array([region.dx_px, region.dy_px], np.float32) * unit
-        boxes[region.name] = Box(
-            centre=_point(centre),
-            half_width=float(region.half_width_px * unit[0]),
-            half_height=float(region.half_height_px * unit[1]),
-        )
-    return boxes
+    (found,) = boxes(landmarks[None], aspect=aspect).tolist()
+    return {
+        name: Box(centre=Point(x=x, y=y), half_width=half_width, half_height=half_height)
+        for name, (x, y, half_width, half_height) in zip(NAMES, found, strict=True)
+    }
 
 
 def named_position(name: str, landmarks: Floats) -> Point:

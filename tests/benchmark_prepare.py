@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -16,8 +17,9 @@ from corpus_trees import Clip
 
 from austicker import corpora, grid, prepare
 from austicker.corpora import pictures, prepared
-from austicker.corpora.preparation import Preparation
+from austicker.corpora.preparation import Preparation, framing_of, portions
 from austicker.faces import alignment
+from austicker.plan import Tally, Task
 
 CLIPS, FRAMES, PEOPLE = 250, 20, 26
 
@@ -89,20 +91,36 @@ def shares(preparation: Preparation) -> tuple[Counter[str], float]:
 
 
 def seconds(preparation: Preparation, workers: int) -> float:
-    """Returns how long so many workers of a private cluster take from its start, into an empty cache."""
-    with tempfile.TemporaryDirectory() as cache, mock.patch.dict(os.environ, AUSTICKER_CACHE=cache):
-        start = time.perf_counter()
-        prepare.prepare(preparation, grid.Site(workers=workers), corpora.silent)
-        return time.perf_counter() - start
+    """Returns how long so many workers take, once their cluster and its processes are up."""
+    reading = preparation.read()
+    work = partial(prepare._pack, preparation=preparation, framing=framing_of(reading))
+    tasks = prepare._tasks(preparation, portions(preparation, reading))
+    with grid.cluster(grid.Site(workers=workers)):
+        for chosen in (tasks[:workers], tasks):
+            with tempfile.TemporaryDirectory() as cache:
+                here = partial(into, cache, work)
+                start = time.perf_counter()
+                outcomes = list(grid.map_ray(here, chosen, grid.Demand(gpus=0)))
+                took = time.perf_counter() - start
+                assert not any(outcome.error for outcome in outcomes), outcomes
+    return took
+
+
+def into(cache: str, work: grid.Work, task: Task) -> Tally:
+    """Does a task with another cache than the worker's own."""
+    os.environ["AUSTICKER_CACHE"] = cache
+    return work(task)
 
 
 def main() -> None:
     """Prints both."""
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "casme2"
+        first, root = Path(folder) / "first", Path(folder) / "casme2"
+        corpus_trees.write_casme2(first)
         corpus_trees.write_casme2(root, rows=rows())
-        preparation = Preparation(name="casme2", root=root)
         with mock.patch.dict(os.environ, AUSTICKER_CACHE=folder):
+            shares(Preparation(name="casme2", root=first))  # imports
+            preparation = Preparation(name="casme2", root=root)
             steps, whole = shares(preparation)
         frames = CLIPS * FRAMES
         sys.stdout.write(f"{CLIPS} clips x {FRAMES} frames of 640 x 480 in one process: {whole:.1f} s\n")
@@ -110,6 +128,7 @@ def main() -> None:
             sys.stdout.write(f"  {step:<10} {100 * spent / whole:5.1f} %  {1000 * spent / frames:6.2f} ms a frame\n")
         named = sum(steps[step] for step in ("decoding", "landmarks", "warping"))
         sys.stdout.write(f"  decoding, landmarks and warping together: {100 * named / whole:.1f} %\n")
+        sys.stdout.flush()
         one, two = seconds(preparation, 1), seconds(preparation, 2)
         sys.stdout.write(f"one worker {one:.1f} s, two workers {two:.1f} s: {one / two:.2f} times as fast\n")
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from austicker.corpora.lookup import A, View
 from austicker.corpora.source import Finding
-from austicker.regions import locate
+from austicker.regions import boxes
 from austicker.types import Bytes, Clip, Floats
 
 SMALL_BYTES = 2**16
@@ -98,12 +98,17 @@ def serialised(clips: Sequence[Packed], findings: Iterable[Finding] = ()) -> pa.
     columns: dict[str, list[Any]] = {name: [getattr(packed.clip, name) for packed in clips] for name in _WORDS}
     columns["pictures"] = [packed.pictures for packed in clips]
     columns["row_digest"] = [row_digest(packed) for packed in clips]
-    columns["frames"] = [np.ascontiguousarray(packed.frames).data for packed in clips]
-    columns["landmarks"] = [packed.landmarks.astype(np.float32).ravel() for packed in clips]
-    columns["regions"] = [_regions(packed) for packed in clips]
-    size = list(clips[0].frames.shape[1:]) if clips else []
+    arrays = [pa.array(columns[item.name], item.type) if item.name in columns else None for item in SCHEMA]
+    frames, landmarks = [packed.frames for packed in clips], [packed.landmarks for packed in clips]
+    regions = [boxes(points, aspect=one.shape[2] / one.shape[1]) for one, points in zip(frames, landmarks, strict=True)]
+    offsets, data = _one_run(frames, np.uint8)
+    arrays[SCHEMA.get_field_index("frames")] = pa.Array.from_buffers(
+        pa.large_binary(), len(clips), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
+    for name, values in (("landmarks", landmarks), ("regions", regions)):
+        arrays[SCHEMA.get_field_index(name)] = pa.LargeListArray.from_arrays(*_one_run(values, np.float32))
+    size = list(frames[0].shape[1:]) if frames else []
     metadata = {_SIZE: json.dumps(size), _FINDINGS: json.dumps([asdict(finding) for finding in findings])}
-    arrays = [pa.array(columns[item.name], item.type) for item in SCHEMA]
     batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA.with_metadata(metadata))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batch.schema) as writer:
@@ -111,11 +116,11 @@ def serialised(clips: Sequence[Packed], findings: Iterable[Finding] = ()) -> pa.
     return sink.getvalue()
 
 
-def _regions(packed: Packed) -> Floats:
-    height, width = packed.frames.shape[1:3]
-    boxes = [locate(points, aspect=width / height) for points in packed.landmarks]
-    flat = [(box.centre.x, box.centre.y, box.half_width, box.half_height) for frame in boxes for box in frame.values()]
-    return np.asarray(flat, np.float32).ravel()
+def _one_run(arrays: Sequence[NDArray[Any]], kind: type[np.generic]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Returns the values of arrays one after the other, and where each begins and the last ends."""
+    offsets = np.cumsum([0, *(array.size for array in arrays)], dtype=np.int64)
+    values = [np.ascontiguousarray(array, kind).ravel() for array in arrays]
+    return offsets, np.concatenate([np.empty(0, kind), *values])
 
 
 class Shard:
