@@ -76,7 +76,7 @@ def shares(preparation: Preparation) -> tuple[Counter[str], float]:
     def watched(name: str):
         context = mock.MagicMock()
         opened = landmarker(name)
-        context.__enter__.side_effect = lambda: watch.timed("landmarks", watch.timed("opening", opened.__enter__)())
+        context.__enter__.side_effect = lambda: watch.timed("landmarks", watch.timed("landmarks", opened.__enter__)())
         context.__exit__.side_effect = opened.__exit__
         return context
 

@@ -76,7 +76,9 @@ def check_folder(name: str, root: Path) -> None:
     Raises:
         AustickerError: it is not.
     """
-    if not root.is_dir():
+    from austicker.corpora import paths
+
+    if paths.what(root) != "folder":
         raise AustickerError(f"The folder '{root}' of corpus '{name}' is not there: correct its root.")
 
 

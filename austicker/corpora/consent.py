@@ -49,7 +49,7 @@ def consented(root: Path) -> tuple[str, ...]:
         AustickerError: the file cannot be read, is too large or is not UTF-8.
     """
     path = paths.inside(root, FILE)
-    if not path.exists():
+    if not paths.what(path):
         return ()
     with paths.opened(path) as source:
         content = source.read(SIZE_LIMIT + 1)

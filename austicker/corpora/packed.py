@@ -8,16 +8,17 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import platformdirs
 import pyarrow as pa
 
+from austicker.corpora import shards
 from austicker.corpora.lookup import Chained
 from austicker.corpora.measured import Motion
-from austicker.corpora.shards import SHARD_BYTES, Packed, Shard, row_digest, serialised
+from austicker.corpora.shards import SHARD_BYTES, Packed, Shard, cut, row_digest
 from austicker.corpora.source import Finding
 from austicker.types import AustickerError, Corpus
 
@@ -103,9 +104,9 @@ def save(clips: Iterable[Packed], record: Record, folder: Path) -> None:
         raise unwritable(record.name, folder, error) from error
     try:
         names, rows = [], []
-        for number, run in enumerate(_cut(clips)):
+        for number, run in enumerate(cut(clips, SHARD_BYTES)):
             names.append(f"{number:05d}.arrow")
-            (draft / names[-1]).write_bytes(serialised(run))
+            shards.write(draft / names[-1], run)
             rows += Shard(draft / names[-1]).row_digests()
         whole = replace(record, shards=tuple(names), fingerprint=fingerprint(record.labels, rows))
         (draft / RECORD).write_bytes(in_bytes(whole))
@@ -117,20 +118,6 @@ def save(clips: Iterable[Packed], record: Record, folder: Path) -> None:
             raise unwritable(record.name, folder, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _cut(clips: Iterable[Packed]) -> Iterator[list[Packed]]:
-    """Yields the clips in runs of about `SHARD_BYTES`."""
-    run: list[Packed] = []
-    size = 0
-    for clip in clips:
-        run.append(clip)
-        size += clip.frames.nbytes
-        if size >= SHARD_BYTES:
-            yield run
-            run, size = [], 0
-    if run:
-        yield run
 
 
 def in_bytes(record: Record) -> bytes:
@@ -184,16 +171,16 @@ def load(folder: Path) -> Corpus | None:
     if record is None:
         raise damaged(folder, f"it has no {RECORD}")
     try:
-        shards = [Shard(folder / name) for name in record.shards]
-        clips = tuple(clip for shard in shards for clip in shard.clips(record.name))
-        frames = Chained([shard.frames() for shard in shards])
-        landmarks = Chained([shard.landmarks() for shard in shards])
+        parts = [Shard(folder / name) for name in record.shards]
+        clips = tuple(clip for shard in parts for clip in shard.clips(record.name))
+        frames = Chained([shard.frames() for shard in parts])
+        landmarks = Chained([shard.landmarks() for shard in parts])
         corpus = Corpus(
             name=record.name,
             labels=record.labels,
             clips=clips,
             fingerprint=record.fingerprint,
-            digests=tuple(digests for shard in shards for digests in shard.pictures()),
+            digests=tuple(digests for shard in parts for digests in shard.pictures()),
             synthetic=record.synthetic,
             planted=record.planted,
             consented=record.consented,
@@ -203,7 +190,7 @@ def load(folder: Path) -> Corpus | None:
             motion=Motion(folder, record.fingerprint, clips, frames, landmarks),
             folder=folder,
         )
-        rows = (digest for shard in shards for digest in shard.row_digests())
+        rows = (digest for shard in parts for digest in shard.row_digests())
         if fingerprint(record.labels, rows) != record.fingerprint:
             raise ValueError("its shards are not those of its record")
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:

@@ -6,6 +6,8 @@ Who packs the shards, and where, is not known here.
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +16,9 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from austicker.corpora import packed, pictures, points
+from austicker.corpora import packed, pictures, points, shards
 from austicker.corpora.preparation import Framing, Portion, Preparation, state_of, without_repairs
-from austicker.corpora.shards import Packed, Shard, picture_digest, serialised
+from austicker.corpora.shards import Packed, Shard, picture_digest
 from austicker.corpora.source import Files, Finding, Reading, SourceClip, Video
 from austicker.faces import Landmarker, landmarker
 from austicker.faces.alignment import RULES, NoFace, aligned_clip, cut, given, whole_clip
@@ -75,7 +77,18 @@ def pack(preparation: Preparation, framing: Framing, portion: Portion) -> None:
             clips.append(packed_clip)
             for rule in packed_clip.clip.repairs[len(source.repairs) :]:
                 findings.append(Finding(clip=source.clip, kind="repaired", rule=rule, text=RULES[rule]))
-    Store(preparation.folder).write(portion.name, serialised(clips, findings).to_pybytes())
+    try:
+        preparation.folder.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(prefix=f".{portion.name}.", suffix=".arrow", dir=preparation.folder)
+        os.close(handle)
+        try:
+            shards.write(Path(draft), clips, findings)
+            Path(draft).chmod(0o644)
+            Path(draft).replace(preparation.folder / portion.name)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+    except OSError as error:
+        raise packed.unwritable(preparation.name, preparation.folder, error) from error
 
 
 def _packed(preparation: Preparation, framing: Framing, source: SourceClip, find: Landmarker) -> Packed:

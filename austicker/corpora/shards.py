@@ -1,7 +1,7 @@
 """Packed clips as Arrow files: one row a clip, its frames one run of bytes that is read where it lies.
 
-A shard is uncompressed Arrow IPC of a single record batch, so a memory-mapped one costs no copy and every process of a
-machine shares its pages. It knows no folder and no corpus.
+A shard is uncompressed Arrow IPC, so a memory-mapped one costs no copy and every process of a machine shares its pages.
+It knows no folder and no corpus.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from austicker.corpora.lookup import A, View
+from austicker.corpora.lookup import A, Chained, View
 from austicker.corpora.source import Finding
 from austicker.regions import boxes
 from austicker.types import Bytes, Clip, Floats
 
+BATCH_BYTES = 2 * 2**20
+"""Frames of one record batch, about: small clips share one, and a long clip's frames go to it without a copy."""
 SMALL_BYTES = 2**16
 SHARD_BYTES = 64 * 2**20
 """Frames of one shard, about: what a worker packs in some seconds, and an object store takes in one request."""
@@ -70,9 +72,9 @@ class Packed:
 def picture_digest(picture: Bytes) -> str:
     """Returns a digest of one picture (h, w, c) uint8: equal pictures, equal digests.
 
-    Of a large one every fourth row and column is looked at: no two photographs agree there that differ elsewhere.
+    Of a large one every eighth row and column is looked at: no two photographs agree there that differ elsewhere.
     """
-    seen = picture if picture.nbytes <= SMALL_BYTES else picture[::4, ::4]
+    seen = picture if picture.nbytes <= SMALL_BYTES else picture[::8, ::8]
     digest = hashlib.sha256(f"{picture.shape}".encode())
     digest.update(np.ascontiguousarray(seen).data)
     return digest.hexdigest()[:20]
@@ -88,13 +90,39 @@ def row_digest(packed: Packed) -> str:
     return digest.hexdigest()
 
 
-def serialised(clips: Sequence[Packed], findings: Iterable[Finding] = ()) -> pa.Buffer:
-    """Returns a shard's bytes.
+def write(path: Path, clips: Sequence[Packed], findings: Iterable[Finding] = ()) -> None:
+    """Writes a shard; a file that is cut off is no shard, so nothing waits for the disk.
 
     Args:
-        clips: at least one, all with faces of one size, or none.
+        path: of the new file.
+        clips: all with faces of one size.
         findings: what was found wrong with clips of this shard while they were packed.
+
+    Raises:
+        OSError: the disk refuses.
     """
+    size = list(clips[0].frames.shape[1:]) if clips else []
+    metadata = {_SIZE: json.dumps(size), _FINDINGS: json.dumps([asdict(finding) for finding in findings])}
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA.with_metadata(metadata)) as writer:
+        for run in cut(clips, BATCH_BYTES):
+            writer.write_batch(_batch(run))
+
+
+def cut(clips: Iterable[Packed], size: int) -> Iterator[list[Packed]]:
+    """Yields clips in runs of so many bytes of frames, about; a longer clip is a run of its own."""
+    run: list[Packed] = []
+    held = 0
+    for clip in clips:
+        run.append(clip)
+        held += clip.frames.nbytes
+        if held >= size:
+            yield run
+            run, held = [], 0
+    if run:
+        yield run
+
+
+def _batch(clips: Sequence[Packed]) -> pa.RecordBatch:
     columns: dict[str, list[Any]] = {name: [getattr(packed.clip, name) for packed in clips] for name in _WORDS}
     columns["pictures"] = [packed.pictures for packed in clips]
     columns["row_digest"] = [row_digest(packed) for packed in clips]
@@ -107,20 +135,14 @@ def serialised(clips: Sequence[Packed], findings: Iterable[Finding] = ()) -> pa.
     )
     for name, values in (("landmarks", landmarks), ("regions", regions)):
         arrays[SCHEMA.get_field_index(name)] = pa.LargeListArray.from_arrays(*_one_run(values, np.float32))
-    size = list(frames[0].shape[1:]) if frames else []
-    metadata = {_SIZE: json.dumps(size), _FINDINGS: json.dumps([asdict(finding) for finding in findings])}
-    batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA.with_metadata(metadata))
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return sink.getvalue()
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
 def _one_run(arrays: Sequence[NDArray[Any]], kind: type[np.generic]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Returns the values of arrays one after the other, and where each begins and the last ends."""
     offsets = np.cumsum([0, *(array.size for array in arrays)], dtype=np.int64)
     values = [np.ascontiguousarray(array, kind).ravel() for array in arrays]
-    return offsets, np.concatenate([np.empty(0, kind), *values])
+    return offsets, values[0] if len(values) == 1 else np.concatenate(values)
 
 
 class Shard:
@@ -132,13 +154,14 @@ class Shard:
 
     def __init__(self, path: Path) -> None:
         with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all().combine_chunks()
-        if not table.schema.equals(SCHEMA):
+            file = pa.ipc.open_file(source)
+            self._batches = [file.get_batch(number) for number in range(file.num_record_batches)]
+        if not file.schema.equals(SCHEMA):
             raise ValueError("a shard has other columns")
-        metadata = table.schema.metadata
-        self.rows = table.num_rows
+        metadata = file.schema.metadata
         self.findings = tuple(Finding(**record) for record in json.loads(metadata[_FINDINGS]))
-        self._table, self._size = table, tuple(json.loads(metadata[_SIZE]))
+        self._table = pa.Table.from_batches(self._batches, file.schema)
+        self._size = tuple(json.loads(metadata[_SIZE]))
 
     def clips(self, corpus: str) -> Iterator[Clip]:
         """Yields the clips' records."""
@@ -155,23 +178,19 @@ class Shard:
         """Returns the digests of each clip's pictures."""
         return [tuple(digests) for digests in self._table["pictures"].to_pylist()]
 
-    def frames(self) -> Runs[Bytes]:
+    def frames(self) -> Chained[Bytes]:
         """Returns each clip's frames (frame, h, w, c), without a copy."""
-        chunk = self._chunk("frames")
-        if chunk is None:
-            return Runs(np.empty(0, np.uint8), np.zeros(1, np.int64), ())
-        _, offsets, values = chunk.buffers()
-        return Runs(np.frombuffer(values, np.uint8), np.frombuffer(offsets, np.int64, self.rows + 1), self._size)
+        runs = []
+        for batch in self._batches:
+            _, offsets, values = batch["frames"].buffers()
+            places = np.frombuffer(offsets, np.int64, batch.num_rows + 1)
+            runs.append(Runs(np.frombuffer(values, np.uint8), places, self._size))
+        return Chained(runs)
 
-    def landmarks(self) -> Runs[Floats]:
+    def landmarks(self) -> Chained[Floats]:
         """Returns each clip's landmarks (frame, 68, 2), without a copy."""
-        chunk = self._chunk("landmarks")
-        if chunk is None:
-            return Runs(np.empty(0, np.float32), np.zeros(1, np.int64), ())
-        return Runs(chunk.values.to_numpy(), chunk.offsets.to_numpy(), (68, 2))
-
-    def _chunk(self, name: str) -> Any:
-        return self._table[name].chunk(0) if self.rows else None
+        columns = (batch["landmarks"] for batch in self._batches)
+        return Chained([Runs(column.values.to_numpy(), column.offsets.to_numpy(), (68, 2)) for column in columns])
 
 
 class Runs(View[A]):
@@ -179,7 +198,7 @@ class Runs(View[A]):
 
     def __init__(self, values: A, offsets: NDArray[np.int64], shape: tuple[int, ...]) -> None:
         self._values, self._offsets, self._shape = values, offsets, shape
-        whole = int(np.prod(shape)) if shape else 1
+        whole = int(np.prod(shape))
         if len(values) < offsets[-1] or (np.diff(offsets) % whole).any():
             raise ValueError("a shard's rows are cut off")
 
