@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from austicker.corpora import sequences, workbook
+from austicker.corpora import places, sequences, workbook
 from austicker.corpora.source import Reading
 from austicker.corpora.tables import Row
 from austicker.types import AustickerError
@@ -35,16 +35,16 @@ def read(root: Path) -> Reading:
     Raises:
         AustickerError: its table or frames are not there, a row is hostile or doubled, or no clip can be used.
     """
-    found = sequences.find_tables(root, TABLES)
+    found = places.find_tables(root, TABLES)
     if not found:
         raise AustickerError(f"No table of CASME II in '{root}': put {TABLES[0]} of the corpus there.")
     table = found[0]
-    folder = sequences.find_folder(root, FOLDERS, SUBJECT)
+    folder = places.find_folder(root, FOLDERS, SUBJECT)
     if folder is None:
         raise AustickerError(
             f"No frames of CASME II in '{root}': unpack {FOLDERS[0]} there, with folders such as 'sub01' in it."
         )
-    prefix = "sub" if any(name.startswith("sub") for name in sequences.folders_in(root, folder)) else ""
+    prefix = "sub" if any(name.startswith("sub") for name in places.folders_in(root, folder)) else ""
 
     def annotate(index: int, row: Row, name: sequences.Name) -> sequences.Annotation:
         annotation = _annotate(row, name, f"{folder}/{prefix}{name[0][3:]}/{name[1]}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from austicker.corpora import sequences, workbook
+from austicker.corpora import places, sequences, workbook
 from austicker.corpora.source import Reading
 from austicker.corpora.tables import Row
 from austicker.types import AustickerError
@@ -32,11 +32,11 @@ def read(root: Path) -> Reading:
     Raises:
         AustickerError: its table or frames are not there, a row is hostile or doubled, or no clip can be used.
     """
-    found = sequences.find_tables(root, TABLES)
+    found = places.find_tables(root, TABLES)
     if not found:
         raise AustickerError(f"No table of SAMM in '{root}': put {TABLES[0]} of the corpus there.")
     table = found[0]
-    folder = sequences.find_folder(root, FOLDERS, SUBJECT)
+    folder = places.find_folder(root, FOLDERS, SUBJECT)
     if folder is None:
         raise AustickerError(
             f"No frames of SAMM in '{root}': unpack {FOLDERS[0]} there, with folders such as '006' in it."

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from austicker.corpora import paths, sequences, tables, workbook
+from austicker.corpora import paths, places, sequences, tables, workbook
 from austicker.corpora.source import Finding, Reading, SourceClip
 from austicker.types import AustickerError
 
@@ -72,7 +72,7 @@ def read_hs(root: Path) -> Reading:
     Raises:
         AustickerError: no folder of theirs is there, a clip is there twice, or none can be used.
     """
-    folder = sequences.find_folder(root, HS_FOLDERS, SUBJECT, lambda folder: _is_other(root, folder))
+    folder = places.find_folder(root, HS_FOLDERS, SUBJECT, lambda folder: _is_other(root, folder))
     if folder is None:
         raise AustickerError(
             f"No frames of SMIC-HS in '{root}': unpack {HS_FOLDERS[0]} there, with folders such as 's01' in it; what "
@@ -96,8 +96,8 @@ def read_e_hs(root: Path) -> Reading:
     Raises:
         AustickerError: no folder of theirs is there, a row is hostile, a clip is there twice, or none can be used.
     """
-    names = sequences.find_tables(root, E_HS_TABLES)[:1]
-    folder = sequences.find_folder(root, E_HS_FOLDERS, SUBJECT)
+    names = places.find_tables(root, E_HS_TABLES)[:1]
+    folder = places.find_folder(root, E_HS_FOLDERS, SUBJECT)
     if folder is None or not (names or _is_long(root, folder)):
         raise AustickerError(
             f"No frames of SMIC-E-HS in '{root}': unpack SMIC-HS-E or HS_long there, under that name and with folders "
@@ -145,16 +145,16 @@ def _words(root: Path, folder: str) -> list[set[str]]:
 
 def _found(root: Path, folder: str) -> Iterator[_Found]:
     """Yields every clip's folder in order of subject and name."""
-    subjects = [each for each in sequences.folders_in(root, folder) if SUBJECT.fullmatch(each)]
+    subjects = [each for each in places.folders_in(root, folder) if SUBJECT.fullmatch(each)]
     for number, place in sorted((int(each[1:]), f"{folder}/{each}") for each in subjects):
         subject = f"s{number:02d}"
-        inner = sequences.folders_in(root, place)
+        inner = places.folders_in(root, place)
         if "micro" not in inner:
             for name in inner:
                 yield _Found(subject=subject, name=name, folder=f"{place}/{name}", emotion=_code(name))
             continue
-        for emotion in sequences.folders_in(root, f"{place}/micro"):
-            for name in sequences.folders_in(root, f"{place}/micro/{emotion}"):
+        for emotion in places.folders_in(root, f"{place}/micro"):
+            for name in places.folders_in(root, f"{place}/micro/{emotion}"):
                 yield _Found(subject=subject, name=name, folder=f"{place}/micro/{emotion}/{name}", emotion=emotion)
 
 
