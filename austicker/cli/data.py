@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from austicker.cli.options import AsJson, Insecure, TaskCpus, Workers, show
+from austicker.cli.options import AsJson, Insecure, TaskCpus, Workers, show, site_of
 from austicker.types import AustickerError
 
 if TYPE_CHECKING:
@@ -70,12 +70,7 @@ def prepare(
     from austicker.corpora import packed, prepared
 
     preparation = _preparation(corpus, root, landmarks)
-    site = grid.Site(
-        address=address,
-        workers=workers,
-        trust="network" if insecure else "token",
-        demand=grid.Demand(cpus=task_cpus, gpus=0),
-    )
+    site = site_of(address, workers, insecure, task_cpus, 0)
     grid.check(site)
     prepared.forget_failed(preparation)
     with console.preparing("clips") as progress:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from austicker.terminal import printable
+
+if TYPE_CHECKING:
+    from austicker.grid import Site
 
 JobFile = Annotated[Path, typer.Argument(metavar="JOB.toml", help="Job file, as in jobs/.", show_default=False)]
 _STORE = "folder, or s3:// or gs:// address"
@@ -49,6 +52,14 @@ ServerAddress = Annotated[
 ]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="As `submit` and `list` print it.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def site_of(address: str | None, workers: int | None, insecure: bool, cpus: int, gpus: float | None) -> Site:
+    """Returns where the work is to be done, from what the options say."""
+    from austicker import grid
+
+    demand = grid.Demand(cpus=cpus, gpus=gpus)
+    return grid.Site(address=address, workers=workers, trust="network" if insecure else "token", demand=demand)
 
 
 def show(record: dict[str, Any], as_json: bool) -> None:

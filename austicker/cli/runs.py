@@ -23,6 +23,7 @@ from austicker.cli.options import (
     TaskGpus,
     Workers,
     show,
+    site_of,
 )
 from austicker.types import AustickerError
 
@@ -62,7 +63,7 @@ def submit(
         raise AustickerError("--workers counts the cores of a private cluster: leave it out with a job server.")
     if far and measured is not None:
         raise AustickerError("--measured is read on this machine: leave it out with a job server, or ask `plan`.")
-    site = _site(address, workers, insecure, task_cpus, task_gpus)
+    site = site_of(address, workers, insecure, task_cpus, task_gpus)
     if not far:
         _carry_out(read, store, site, amend, measured, as_json)
         return
@@ -84,15 +85,8 @@ def run(
     """Do what `submit` does on the Ray cluster that this process is part of."""
     from austicker import job as jobs
 
-    site = _site("auto", None, insecure, task_cpus, task_gpus)
+    site = site_of("auto", None, insecure, task_cpus, task_gpus)
     _carry_out(jobs.read(job, settings or ()), store, site, amend, measured, as_json)
-
-
-def _site(address: str | None, workers: int | None, insecure: bool, cpus: int, gpus: float | None) -> Site:
-    from austicker import grid
-
-    demand = grid.Demand(cpus=cpus, gpus=gpus)
-    return grid.Site(address=address, workers=workers, trust="network" if insecure else "token", demand=demand)
 
 
 def _far_options(site: Site, amend: bool) -> list[str]:
@@ -188,7 +182,7 @@ def bench(
         raise AustickerError("A benchmark of a cluster needs --store: an empty place that all its workers reach.")
     if workers == 0:
         raise AustickerError("--workers 0 runs without Ray, and a benchmark measures it: give 1 or more.")
-    site = _site(address, workers, insecure, 1, None)
+    site = site_of(address, workers, insecure, 1, None)
     with ExitStack() as stack:
         place = Store(store or stack.enter_context(tempfile.TemporaryDirectory(prefix="austicker-")))
         progress = stack.enter_context(console.preparing("rounds"))

@@ -15,7 +15,6 @@ from pathlib import Path
 from austicker.corpora import places, sequences, workbook
 from austicker.corpora.source import Reading
 from austicker.corpora.tables import Row
-from austicker.types import AustickerError
 
 LABELS = ("happiness", "disgust", "repression", "surprise", "others", "sadness", "fear")
 TABLES = ("CASME2-coding-20190701.xlsx", "CASME2-coding-updated.xlsx", "CASME2-coding-20140508.xlsx")
@@ -35,15 +34,8 @@ def read(root: Path) -> Reading:
     Raises:
         AustickerError: its table or frames are not there, a row is hostile or doubled, or no clip can be used.
     """
-    found = places.find_tables(root, TABLES)
-    if not found:
-        raise AustickerError(f"No table of CASME II in '{root}': put {TABLES[0]} of the corpus there.")
-    table = found[0]
-    folder = places.find_folder(root, FOLDERS, SUBJECT)
-    if folder is None:
-        raise AustickerError(
-            f"No frames of CASME II in '{root}': unpack {FOLDERS[0]} there, with folders such as 'sub01' in it."
-        )
+    wanted = places.Wanted(corpus="CASME II", tables=TABLES, folders=FOLDERS, person=SUBJECT, example="sub01")
+    table, folder = places.table_and_folder(root, wanted)
     prefix = "sub" if any(name.startswith("sub") for name in places.folders_in(root, folder)) else ""
 
     def annotate(index: int, row: Row, name: sequences.Name) -> sequences.Annotation:

@@ -5,8 +5,6 @@ Only discovery asks, and the flow of one clip costs as much as the landmarks of 
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from filelock import FileLock
 
 from austicker.motion import clip_motion
 from austicker.regions import NAMES
+from austicker.store import draft_of
 from austicker.types import Bytes, Clip, Floats
 
 VERSION = 1
@@ -53,15 +52,16 @@ class Motion(Sequence[Floats]):
 
     def _kept(self) -> Floats:
         """Returns what is kept, or measures and keeps it; the first process of a machine measures for all."""
+        rows: Floats | None = None
         try:
             with FileLock(self._path.with_suffix(".lock")):
-                found = self._read()
-                if found is None:
-                    found = self._measure()
-                    self._write(found)
-                return found
+                rows = self._read()
+                if rows is None:
+                    rows = self._measure()
+                    self._write(rows)
         except OSError:  # a folder that this process may not write, such as a cache shared read-only
-            return self._measure()
+            return self._measure() if rows is None else rows
+        return rows
 
     def _read(self) -> Floats | None:
         try:
@@ -78,10 +78,7 @@ class Motion(Sequence[Floats]):
         return rows
 
     def _write(self, rows: Floats) -> None:
-        handle, draft = tempfile.mkstemp(prefix=f".{self._path.stem}.", suffix=".npy", dir=self._path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
+        with draft_of(self._path) as draft:
+            with draft.open("wb") as file:
                 np.save(file, rows)
-            Path(draft).replace(self._path)
-        finally:
-            Path(draft).unlink(missing_ok=True)
+            draft.replace(self._path)

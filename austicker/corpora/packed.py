@@ -18,7 +18,7 @@ import pyarrow as pa
 from austicker.corpora import shards
 from austicker.corpora.lookup import Chained
 from austicker.corpora.measured import Motion
-from austicker.corpora.shards import SHARD_BYTES, Packed, Shard, cut, row_digest
+from austicker.corpora.shards import SHARD_BYTES, Packed, Shard, cut, frame_bytes, row_digest
 from austicker.corpora.source import Finding
 from austicker.types import AustickerError, Corpus
 
@@ -104,7 +104,7 @@ def save(clips: Iterable[Packed], record: Record, folder: Path) -> None:
         raise unwritable(record.name, folder, error) from error
     try:
         names, rows = [], []
-        for number, run in enumerate(cut(clips, SHARD_BYTES)):
+        for number, run in enumerate(cut(clips, frame_bytes, SHARD_BYTES)):
             names.append(f"{number:05d}.arrow")
             shards.write(draft / names[-1], run)
             rows += Shard(draft / names[-1]).row_digests()

@@ -5,9 +5,48 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from austicker.corpora import listing, paths
+from austicker.types import AustickerError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a corpus of one table and one folder of people must have.
+
+    Attributes:
+        corpus: its name for people.
+        tables: names of the table, in order of preference.
+        folders: names of the folder, likewise.
+        person: how a person's folder in it is called.
+        example: such a name, for people.
+    """
+
+    corpus: str
+    tables: Sequence[str]
+    folders: Sequence[str]
+    person: re.Pattern[str]
+    example: str
+
+
+def table_and_folder(root: Path, wanted: Wanted) -> tuple[str, str]:
+    """Returns where a corpus' table and its people's folders lie, relative to the root.
+
+    Raises:
+        AustickerError: one of the two is not there.
+    """
+    found = find_tables(root, wanted.tables)
+    if not found:
+        raise AustickerError(f"No table of {wanted.corpus} in '{root}': put {wanted.tables[0]} of the corpus there.")
+    folder = find_folder(root, wanted.folders, wanted.person)
+    if folder is None:
+        raise AustickerError(
+            f"No frames of {wanted.corpus} in '{root}': unpack {wanted.folders[0]} there, with folders such as "
+            f"'{wanted.example}' in it."
+        )
+    return found[0], folder
 
 
 def find_folder(

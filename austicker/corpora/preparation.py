@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from austicker.corpora import READERS, Landmarks, check_folder, consent, packed
-from austicker.corpora.shards import SHARD_BYTES
+from austicker.corpora.shards import SHARD_BYTES, cut
 from austicker.corpora.source import Files, Finding, Reading, SourceClip
 from austicker.types import AustickerError
 
@@ -128,21 +128,12 @@ def framing_of(reading: Reading) -> Framing:
 
 def portions(preparation: Preparation, reading: Reading) -> tuple[Portion, ...]:
     """Cuts a corpus into shards of about `SHARD_BYTES`, in order of its clips."""
-    frame_bytes = _frame_bytes(reading)
-    dates = _Dates(preparation.root)
-    made, run, size = [], list[SourceClip](), 0
-    for clip in reading.clips:
-        run.append(clip)
-        size += frame_bytes * _length(clip)
-        if size >= SHARD_BYTES:
-            made.append(_portion(preparation, reading, run, dates))
-            run, size = [], 0
-    if run:
-        made.append(_portion(preparation, reading, run, dates))
-    return tuple(made)
+    one, dates = _frame_bytes(reading), _Dates(preparation.root)
+    runs = cut(reading.clips, lambda clip: one * _length(clip), SHARD_BYTES)
+    return tuple(_portion(reading, run, dates) for run in runs)
 
 
-def _portion(preparation: Preparation, reading: Reading, clips: Sequence[SourceClip], dates: _Dates) -> Portion:
+def _portion(reading: Reading, clips: Sequence[SourceClip], dates: _Dates) -> Portion:
     content: list[Any] = [asdict(framing_of(reading))]
     content += [[asdict(clip), dates.of(clip)] for clip in clips]
     return Portion(name=f"{_digest(content)[:20]}.arrow", clips=tuple(clips))

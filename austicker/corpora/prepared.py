@@ -6,8 +6,6 @@ Who packs the shards, and where, is not known here.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from austicker.corpora.shards import Packed, Shard, picture_digest
 from austicker.corpora.source import Files, Finding, Reading, SourceClip, Video
 from austicker.faces import Landmarker, landmarker
 from austicker.faces.alignment import RULES, NoFace, aligned_clip, cut, given, whole_clip
-from austicker.store import Store
+from austicker.store import Store, draft_of
 from austicker.types import AustickerError, Bytes, Clip, Corpus
 
 
@@ -78,15 +76,10 @@ def pack(preparation: Preparation, framing: Framing, portion: Portion) -> None:
             for rule in packed_clip.clip.repairs[len(source.repairs) :]:
                 findings.append(Finding(clip=source.clip, kind="repaired", rule=rule, text=RULES[rule]))
     try:
-        preparation.folder.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=f".{portion.name}.", suffix=".arrow", dir=preparation.folder)
-        os.close(handle)
-        try:
-            shards.write(Path(draft), clips, findings)
-            Path(draft).chmod(0o644)
-            Path(draft).replace(preparation.folder / portion.name)
-        finally:
-            Path(draft).unlink(missing_ok=True)
+        with draft_of(preparation.folder / portion.name) as draft:
+            shards.write(draft, clips, findings)
+            draft.chmod(0o644)
+            draft.replace(preparation.folder / portion.name)
     except OSError as error:
         raise packed.unwritable(preparation.name, preparation.folder, error) from error
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from austicker.corpora import places, sequences, workbook
 from austicker.corpora.source import Reading
 from austicker.corpora.tables import Row
-from austicker.types import AustickerError
 
 LABELS = ("anger", "contempt", "disgust", "fear", "happiness", "other", "sadness", "surprise")
 TABLES = ("SAMM_Micro_FACS_Codes_v2.xlsx", "SAMM_*Micro_FACS_Codes_v2.xlsx")
@@ -32,15 +31,8 @@ def read(root: Path) -> Reading:
     Raises:
         AustickerError: its table or frames are not there, a row is hostile or doubled, or no clip can be used.
     """
-    found = places.find_tables(root, TABLES)
-    if not found:
-        raise AustickerError(f"No table of SAMM in '{root}': put {TABLES[0]} of the corpus there.")
-    table = found[0]
-    folder = places.find_folder(root, FOLDERS, SUBJECT)
-    if folder is None:
-        raise AustickerError(
-            f"No frames of SAMM in '{root}': unpack {FOLDERS[0]} there, with folders such as '006' in it."
-        )
+    wanted = places.Wanted(corpus="SAMM", tables=TABLES, folders=FOLDERS, person=SUBJECT, example="006")
+    table, folder = places.table_and_folder(root, wanted)
 
     def annotate(index: int, row: Row, name: sequences.Name) -> sequences.Annotation:
         return _annotate(row, name, f"{folder}/{name[0]}/{name[1]}")

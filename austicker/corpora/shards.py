@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,8 @@ from austicker.corpora.lookup import A, Chained, View
 from austicker.corpora.source import Finding
 from austicker.regions import boxes
 from austicker.types import Bytes, Clip, Floats
+
+T = TypeVar("T")
 
 BATCH_BYTES = 2 * 2**20
 """Frames of one record batch, about: small clips share one, and a long clip's frames go to it without a copy."""
@@ -104,22 +106,27 @@ def write(path: Path, clips: Sequence[Packed], findings: Iterable[Finding] = ())
     size = list(clips[0].frames.shape[1:]) if clips else []
     metadata = {_SIZE: json.dumps(size), _FINDINGS: json.dumps([asdict(finding) for finding in findings])}
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA.with_metadata(metadata)) as writer:
-        for run in cut(clips, BATCH_BYTES):
+        for run in cut(clips, frame_bytes, BATCH_BYTES):
             writer.write_batch(_batch(run))
 
 
-def cut(clips: Iterable[Packed], size: int) -> Iterator[list[Packed]]:
-    """Yields clips in runs of so many bytes of frames, about; a longer clip is a run of its own."""
-    run: list[Packed] = []
+def cut(items: Iterable[T], weight: Callable[[T], int], size: int) -> Iterator[list[T]]:
+    """Yields items in runs that weigh about so much: the one that reaches the size is a run's last."""
+    run: list[T] = []
     held = 0
-    for clip in clips:
-        run.append(clip)
-        held += clip.frames.nbytes
+    for item in items:
+        run.append(item)
+        held += weight(item)
         if held >= size:
             yield run
             run, held = [], 0
     if run:
         yield run
+
+
+def frame_bytes(packed: Packed) -> int:
+    """Returns what a clip weighs."""
+    return packed.frames.nbytes
 
 
 def _batch(clips: Sequence[Packed]) -> pa.RecordBatch:

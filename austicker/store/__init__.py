@@ -13,10 +13,10 @@ from austicker.store import layout
 from austicker.store.address import BucketAddress, parse
 from austicker.store.bucket import Bucket
 from austicker.store.faults import FIRST_PATIENCE_S, Unreadable, patience_s, waited_for
-from austicker.store.folder import Folder, write_whole
+from austicker.store.folder import Folder, draft_of, write_whole
 from austicker.types import AustickerError
 
-__all__ = ["Store", "Unreadable", "layout", "write_whole"]
+__all__ = ["Store", "Unreadable", "draft_of", "layout", "write_whole"]
 
 T = TypeVar("T")
 

@@ -65,14 +65,14 @@ class Folder:
 
     def write(self, key: str, content: bytes) -> None:
         """Writes a file or replaces it."""
-        with _draft(self._root / key) as draft:
+        with draft_of(self._root / key) as draft:
             draft.write_bytes(content)
             _commit(draft, self._root / key)
 
     def create(self, key: str, content: bytes) -> bool:
         """Writes a file unless there is one, and tells whether it did; of two writers at once one is told so."""
         path = self._root / key
-        with _draft(path) as draft:
+        with draft_of(path) as draft:
             draft.write_bytes(content)
             return _commit_first(draft, path)
 
@@ -114,7 +114,7 @@ class Folder:
 
     def upload(self, source: Path, key: str) -> None:
         """Copies a large local file to a key."""
-        with _draft(self._root / key) as draft:
+        with draft_of(self._root / key) as draft:
             shutil.copyfile(source, draft)
             _commit(draft, self._root / key)
 
@@ -150,7 +150,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _draft(path: Path) -> Iterator[Path]:
+def draft_of(path: Path) -> Iterator[Path]:
     """Gives an empty file beside `path` to write to, which is gone after the block."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=path.suffix, dir=path.parent)
