@@ -5,9 +5,10 @@ TORCH ?= cpu
 BIN := .venv/bin
 STAMP := .venv/installed-$(TORCH)
 
-.PHONY: help install demo test faults bench check lock clean
+.PHONY: help install demo table2 test faults bench check lock clean
 help:
 	@echo "make demo   install, then run the embedded job: tables, figures and runs/demo/report/index.html"
+	@echo "make table2 install with recognisers that others trained, then every placement search on a small budget"
 	@echo "make test   install, then run all tests"
 	@echo "make faults install, then the fault tests with 200 crash points"
 	@echo "make bench  install, then what batching gains, what the driver costs, and where preparing a corpus spends its time"
@@ -18,8 +19,13 @@ install: $(STAMP)
 demo: $(STAMP)
 	$(BIN)/austicker-grid submit jobs/demo.toml
 
+table2: $(STAMP)
+	sh tools/install-recognisers
+	$(BIN)/austicker-grid submit jobs/table2.toml
+
 test: $(STAMP)
 	sh tools/install-prometheus
+	sh tools/install-recognisers
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # Two hundred crash points instead of the fifty of `make test`; AUSTICKER_CRASH_SEED draws others.
@@ -29,6 +35,8 @@ faults: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python tests/benchmark_grid.py
 	$(BIN)/python tests/benchmark_scale.py
+	$(BIN)/python tests/benchmark_discovery.py
+	$(BIN)/python tests/benchmark_searches.py
 	$(BIN)/python tests/benchmark_prepare.py
 
 check: $(STAMP)

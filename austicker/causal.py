@@ -9,23 +9,25 @@ order of the columns decides nothing. Edges are read off the graph's matrix.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from austicker import regions as table
-from austicker.independence import Contingency, FisherZ, Test
+from austicker.independence import FisherZ, Resampled, Test, as_tested, chosen_test, correlation, statistic, usable
 from austicker.motion import activity_from_action_units, pixel_box
 from austicker.types import AustickerError, Bytes, Corpus, DiscoverySettings, Floats, RegionGraph
 
 METHODS = ("chi-square", "g-square", "fisher-z", "action-units", "per-image")
 BOTH_HEADS, FIRST_COMES = 1, 2
 """causal-learn's `uc_priority`: what two colliders do that claim one edge; `FIRST_COMES` is its default."""
+NOBODY = "nobody"
+"""Who leads a graph without a directed edge, in a count of `votes`."""
 Edges = tuple[tuple[str, str], ...]
 
 
@@ -39,6 +41,7 @@ def _search(
     skeleton: Any = SkeletonDiscovery.skeleton_discovery(
         shape_only, alpha, test, stable=True, show_progress=False, max_k=max_conditions
     )
+    skeleton.test = None  # what follows asks no test, and would copy this one deeply with every answer it knows
     matrix = Meek.meek(UCSepset.uc_sepset(skeleton, conflict)).G.graph
     directed, undirected, bidirected = [], [], []
     for i, first in enumerate(names):
@@ -56,45 +59,24 @@ def _search(
     return tuple(directed), tuple(undirected), tuple(bidirected)
 
 
-def quantile_codes(column: NDArray[Any], bins: int) -> NDArray[np.int64]:
-    """Returns the quantile bin (0 .. bins-1) of every value by mid-rank, so equal values share a bin."""
-    _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - counts / 2  # mid-rank in 0 .. n
-    codes: NDArray[np.int64] = np.floor(middle * bins / len(column)).astype(np.int64)[inverse]
-    return codes
+def graph_of(activity: NDArray[Any], regions: Sequence[str], settings: DiscoverySettings) -> RegionGraph:
+    """Returns the graph of one table (n, r), without a winner."""
+    columns = as_tested(activity, settings)
+    return _graph(columns, regions, settings, lambda kept: chosen_test(columns[:, kept], settings))
 
 
-def _correlation(columns: NDArray[Any]) -> NDArray[np.float64]:
-    return np.asarray(np.corrcoef(columns, rowvar=False, dtype=np.float64))
-
-
-def _keep(columns: NDArray[Any]) -> list[int]:
-    """Returns the columns that vary and repeat no earlier one."""
-    kept: list[int] = []
-    for j in range(columns.shape[1]):
-        column = columns[:, j]
-        if len(np.unique(column)) > 1 and not any(np.array_equal(column, columns[:, k]) for k in kept):
-            kept.append(j)
-    return kept
-
-
-def _graph(activity: NDArray[Any], names: Sequence[str], settings: DiscoverySettings) -> RegionGraph:
-    """Returns the graph of one table, without a winner."""
-    if settings.method in ("chi-square", "g-square"):
-        columns = [quantile_codes(column, settings.bins) for column in activity.T]
-        activity = np.stack(columns, axis=1) if columns else activity
-    kept = _keep(activity)
-    activity = activity[:, kept]
+def _graph(
+    columns: NDArray[Any],
+    names: Sequence[str],
+    settings: DiscoverySettings,
+    test: Callable[[list[int]], Test],
+) -> RegionGraph:
+    """Returns the graph of the columns that can be used, whose test `test` gives, without a winner."""
+    kept = usable(columns)
     present = tuple(names[j] for j in kept)
     if len(kept) < 2:
         return _named(names, present, ((), (), ()))
-    test: Test
-    if settings.method == "fisher-z":
-        test = FisherZ(_correlation(activity), len(activity))
-    else:
-        codes = np.stack([np.unique(column, return_inverse=True)[1] for column in activity.T], axis=1)
-        test = Contingency(codes, "gsq" if settings.method == "g-square" else "chisq")
-    return _named(names, present, _search(test, present, settings.alpha, settings.max_conditions, BOTH_HEADS))
+    return _named(names, present, _search(test(kept), present, settings.alpha, settings.max_conditions, BOTH_HEADS))
 
 
 def _named(names: Sequence[str], present: tuple[str, ...], edges: tuple[Edges, Edges, Edges]) -> RegionGraph:
@@ -106,59 +88,74 @@ def _named(names: Sequence[str], present: tuple[str, ...], edges: tuple[Edges, E
     )
 
 
-def elect(graph: RegionGraph, frequency: Callable[[Sequence[str]], Mapping[str, float]]) -> RegionGraph:
+def elect(graph: RegionGraph, frequency: Callable[[], Mapping[str, float]]) -> RegionGraph:
     """Returns `graph` with its winner: the highest directed out-degree, ties broken in the order of `decided_by`.
 
     Args:
         graph: a graph without a winner.
-        frequency: how often each of the named regions led in resamples; asked only while a tie stands.
+        frequency: how often each region led in resamples; asked only while a tie stands.
     """
     degree = Counter(cause for cause, _ in graph.directed)
     if not degree:
         return replace(graph, winner=None, decided_by="no directed edge", tied=())
     half = Counter(region for edge in graph.undirected for region in edge)
-    tied = _leaders(graph.regions, degree)
+    tied = leaders(graph.regions, degree)
     left, decided_by = tied, "out-degree"
     if len(left) > 1:
-        left, decided_by = _leaders(left, {name: degree[name] + half[name] / 2 for name in left}), "half-undirected"
+        left, decided_by = leaders(left, {name: degree[name] + half[name] / 2 for name in left}), "half-undirected"
     if len(left) > 1:
-        left, decided_by = _leaders(left, frequency(left)), "bootstrap"
+        left, decided_by = leaders(left, frequency()), "bootstrap"
     if len(left) > 1:
         left, decided_by = left[:1], "index"
     return replace(graph, winner=left[0], decided_by=decided_by, tied=tied if len(tied) > 1 else ())
 
 
-def _leaders(names: Sequence[str], score: Mapping[str, float]) -> tuple[str, ...]:
+def leaders(names: Sequence[str], score: Mapping[str, float]) -> tuple[str, ...]:
+    """Returns the names of the highest score; who has none has 0."""
     best = max(score.get(name, 0) for name in names)
     return tuple(name for name in names if score.get(name, 0) == best)
 
 
-def _bootstrap(
+def votes(graphs: Iterable[RegionGraph]) -> dict[str, float]:
+    """Returns how many graphs each region leads by directed out-degree; `NOBODY` leads those without a directed edge.
+
+    A graph in which several regions lead is shared out between them.
+    """
+    shares: dict[str, Fraction] = {}
+    for graph in graphs:
+        degree = Counter(cause for cause, _ in graph.directed)
+        leading = leaders(graph.regions, degree) if degree else (NOBODY,)
+        for name in leading:
+            shares[name] = shares.get(name, Fraction(0)) + Fraction(1, len(leading))
+    return {name: float(share) for name, share in shares.items()}
+
+
+def resampled(
     activity: NDArray[Any],
     regions: Sequence[str],
+    *,
     settings: DiscoverySettings,
     subjects: Sequence[str],
     rng: np.random.Generator,
-) -> Callable[[Sequence[str]], Mapping[str, float]]:
-    """Returns a count of how often each named region leads when whole subjects are drawn with replacement.
+) -> Iterator[RegionGraph]:
+    """Yields the graph of each of `settings.bootstraps` resamples of whole subjects, drawn with replacement.
 
-    A resample in which several regions lead is shared out between them.
+    The quantile bins stay those of the whole table, so that the resamples answer one question, and so that
+    contingency tables are counted once per subject for all of them.
     """
-
-    def frequency(names: Sequence[str]) -> Mapping[str, float]:
-        groups = [np.flatnonzero(np.asarray(subjects) == subject) for subject in sorted(set(subjects))]
-        led = Counter[str]()
-        shares: dict[str, Fraction] = dict.fromkeys(names, Fraction(0))
-        for _ in range(settings.bootstraps):
-            drawn = rng.integers(len(groups), size=len(groups))
-            graph = _graph(activity[np.concatenate([groups[k] for k in drawn])], regions, settings)
-            led = Counter(cause for cause, _ in graph.directed)
-            leading = _leaders(graph.regions, led) if led else ()
-            for name in set(leading) & set(names):
-                shares[name] += Fraction(1, len(leading))
-        return {name: float(share) for name, share in shares.items()}
-
-    return frequency
+    columns = as_tested(activity, settings)
+    _, owners = np.unique(subjects, return_inverse=True)
+    groups = [np.flatnonzero(owners == owner) for owner in range(owners.max() + 1)]
+    draws = rng.integers(len(groups), size=(settings.bootstraps, len(groups)))
+    if settings.method == "fisher-z":
+        for drawn in draws:
+            yield graph_of(columns[np.concatenate([groups[owner] for owner in drawn])], regions, settings)
+        return
+    times = (draws[:, :, None] == np.arange(len(groups))).sum(axis=1)
+    tables = Resampled(columns, owners, times, statistic(settings))
+    for number, drawn in enumerate(draws):
+        rows = np.concatenate([groups[owner] for owner in drawn])
+        yield _graph(columns[rows], regions, settings, partial(tables.test, number))
 
 
 def discover(
@@ -183,17 +180,30 @@ def discover(
     Raises:
         AustickerError: the table is not (n, r), holds NaN or infinity, or the method works on no table.
     """
-    if settings.method not in METHODS[:4]:
-        raise AustickerError(f"Discovery method '{settings.method}' works on no table; use one of {METHODS[:4]}.")
+    _check_method(settings)
     if activity.shape != (len(subjects), len(regions)):
         raise AustickerError(
             f"Region activity is {activity.shape}; it must be clips x regions, {len(subjects)} x {len(regions)}."
         )
+    check_finite(activity, regions)
+    again = partial(resampled, activity, regions, settings=settings, subjects=subjects, rng=rng)
+    return elect(graph_of(activity, regions, settings), lambda: votes(again()))
+
+
+def _check_method(settings: DiscoverySettings) -> None:
+    if settings.method not in METHODS[:4]:
+        raise AustickerError(f"Discovery method '{settings.method}' works on no table; use one of {METHODS[:4]}.")
+
+
+def check_finite(activity: NDArray[Any], regions: Sequence[str]) -> None:
+    """Refuses a table with NaN or infinity, and names its regions.
+
+    Raises:
+        AustickerError: there is one.
+    """
     bad = [name for name, column in zip(regions, activity.T, strict=True) if not np.isfinite(column).all()]
     if bad:
         raise AustickerError(f"Region activity of {', '.join(bad)} is not finite; check the clips' landmarks.")
-    graph = _graph(activity, regions, settings)
-    return elect(graph, _bootstrap(activity, regions, settings, subjects, rng))
 
 
 def discover_per_image(image: Bytes, landmarks: Floats, *, alpha: float = 0.05) -> RegionGraph:
@@ -216,17 +226,17 @@ def discover_per_image(image: Bytes, landmarks: Floats, *, alpha: float = 0.05) 
         window = pixel_box(boxes[name], height, width)
         copy[window] = image[window]
     columns = masked.reshape(len(table.NAMES), -1).T  # (pixel slot, region)
-    kept = _keep(columns)
+    kept = usable(columns)
     present = tuple(table.NAMES[j] for j in kept)
     edges: tuple[Edges, Edges, Edges] = ((), (), ())
     if len(kept) > 1:
         samples = height * width * max(channels, 3)
-        edges = _search(FisherZ(_correlation(columns[:, kept]), samples), present, alpha, None, FIRST_COMES)
+        edges = _search(FisherZ(correlation(columns[:, kept]), samples), present, alpha, None, FIRST_COMES)
     graph = _named(table.NAMES, present, edges)
     degree = Counter(cause for cause, _ in graph.directed)
     if not degree:
         return graph
-    tied = _leaders(present, degree)
+    tied = leaders(present, degree)
     if len(tied) == 1:
         return replace(graph, winner=tied[0], decided_by="out-degree")
     return replace(graph, winner=tied[0], decided_by="index", tied=tied)
@@ -248,7 +258,7 @@ def majority(graphs: Sequence[RegionGraph]) -> RegionGraph:
     winners = Counter(graph.winner for graph in graphs if graph.winner is not None)
     if not winners:
         return merged
-    tied = _leaders(present, winners)
+    tied = leaders(present, winners)
     return replace(merged, winner=tied[0], decided_by="per-image majority", tied=tied if len(tied) > 1 else ())
 
 
@@ -264,6 +274,20 @@ def discover_fold(corpus: Corpus, positions: Sequence[int], settings: DiscoveryS
     """
     if settings.method == "per-image":
         return majority([_apex_graph(_apex_face(corpus, position), settings.alpha) for position in positions])
+    activity = activity_of(corpus, positions, settings)
+    subjects = [corpus.clips[position].subject for position in positions]
+    rng = np.random.default_rng(seed)
+    return discover(activity, table.NAMES, settings=settings, subjects=subjects, rng=rng)
+
+
+def activity_of(corpus: Corpus, positions: Sequence[int], settings: DiscoverySettings) -> NDArray[Any]:
+    """Returns the table (n, 14) that the settings' method reads of the clips at `positions`.
+
+    Raises:
+        AustickerError: "action-units" on clips that list none, a method that works on no table, or motion that is
+            not finite.
+    """
+    _check_method(settings)
     clips = [corpus.clips[position] for position in positions]
     if settings.method != "action-units":
         activity: NDArray[Any] = np.stack([corpus.motion[position] for position in positions])
@@ -271,9 +295,8 @@ def discover_fold(corpus: Corpus, positions: Sequence[int], settings: DiscoveryS
         activity = activity_from_action_units(clips)
     else:
         raise AustickerError(f"No clip of '{corpus.name}' lists action units; set the discovery method to chi-square.")
-    subjects = [clip.subject for clip in clips]
-    rng = np.random.default_rng(seed)
-    return discover(activity, table.NAMES, settings=settings, subjects=subjects, rng=rng)
+    check_finite(activity, table.NAMES)
+    return activity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,11 @@ from typing import Any
 
 from austicker import __version__, identity, protocols, stages
 from austicker.corpora import packed
-from austicker.job import Job
+from austicker.foreign import ForeignSettings
+from austicker.job import AttackChoice, Job
 from austicker.plan import Plan
 from austicker.store import Store, layout
-from austicker.types import AustickerError
+from austicker.types import AustickerError, ModelSettings
 
 
 def own_record(store: Store, job: Job) -> dict[str, Any]:
@@ -92,6 +93,8 @@ def describe(laid_out: Plan) -> dict[str, Any]:
         "cells": sorted(laid_out.cells),
         "corpora": {name: _study(laid_out, name) for name in laid_out.studies},
         "graphs": [[corpus, fold, graph] for (corpus, fold), graph in laid_out.graphs.items()],
+        "choices": [[*key, choice] for key, choice in laid_out.choices.items()],
+        "skipped": laid_out.skipped,
         "weights": sorted({(shard.settings.label, shard.weights) for shard in laid_out.shards}),
         "rows": laid_out.rows,
         "provenance": provenance(),
@@ -137,11 +140,21 @@ def _inputs(laid_out: Plan) -> dict[str, Any]:
         "identity version": identity.IDENTITY_VERSION,
         "protocol": job.protocol,
         "corpora": {name: corpus.fingerprint for name, corpus in laid_out.corpora.items()},
-        "models": {model.label: asdict(model) for model in job.models},
+        "models": {model.label: _model(model) for model in job.models},
         "discovery": asdict(job.discovery),
-        "attacks": {one.label: {"name": one.name, "side": one.side, "variant": one.variant} for one in job.attacks},
+        "attacks": {one.label: _attack(one) for one in job.attacks},
         "stickers": {sticker.name: sticker.digest for sticker in laid_out.art.values()},
     }
+
+
+def _attack(choice: AttackChoice) -> dict[str, Any]:
+    kept = ("name", "side", "variant", "bend", "budget", "settings")
+    return {key: getattr(choice, key) for key in kept}
+
+
+def _model(settings: ModelSettings | ForeignSettings) -> dict[str, Any]:
+    """Returns a recogniser without the place where its file lies, which changes no verdict."""
+    return {key: value for key, value in asdict(settings).items() if key != "source"}
 
 
 def provenance() -> Mapping[str, Mapping[str, str]]:

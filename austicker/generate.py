@@ -13,6 +13,7 @@ import numpy as np
 
 from austicker import identity, stickers
 from austicker.corpora import Progress
+from austicker.depth import Ellipsoid, bends
 from austicker.faces import detector, ibug_68
 from austicker.placements import place
 from austicker.placements.scene import Scene
@@ -20,6 +21,7 @@ from austicker.regions import face_width
 from austicker.registry import nearest
 from austicker.store import write_whole
 from austicker.types import AustickerError, Bytes, Corpus, Floats, Placement, RegionGraph, Sticker
+from austicker.wearing import PLAIN, Wear, worn
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
 
@@ -34,6 +36,9 @@ class Look:
         graphs: causal graph by subject, for the placement "causal" on a corpus.
         seed: of random places.
         subjects: people of a corpus whose clips are wanted; all where it is empty.
+        rotation: of the sticker in degrees, clockwise on the screen.
+        opacity: 0..1, of the sticker.
+        bent: the sticker bends over the face, as it is in a clip's onset frame.
     """
 
     stickers: tuple[str, ...]
@@ -43,9 +48,14 @@ class Look:
     graphs: Mapping[str, RegionGraph] = field(default_factory=dict)
     seed: int = 0
     subjects: tuple[str, ...] = ()
+    rotation: float = 0.0
+    opacity: float = 1.0
+    bent: bool = False
 
 
-def adversarial(picture: Bytes, sticker: Sticker, placement: Placement, size: tuple[int, int]) -> Bytes:
+def adversarial(
+    picture: Bytes, sticker: Sticker, placement: Placement, size: tuple[int, int], wear: Wear = PLAIN
+) -> Bytes:
     """Returns an (h, w, 3) RGB picture with the sticker at its place (Eq. 2), rounded to 8 bits.
 
     Args:
@@ -53,12 +63,17 @@ def adversarial(picture: Bytes, sticker: Sticker, placement: Placement, size: tu
         sticker: the sticker.
         placement: where its centre goes, as fractions of the picture.
         size: (width, height) of the sticker in pixels.
+        wear: how the sticker is turned, faded and bent.
     """
     import torch
 
+    laid = torch.from_numpy(stickers.resized(sticker, *size))[None]
+    if wear != PLAIN:
+        bend = None if wear.bend is None else torch.tensor([wear.bend])
+        laid = worn(laid, torch.tensor([wear.rotation]), torch.tensor([wear.opacity]), bend)
     pasted = stickers.composite(
         torch.from_numpy(np.moveaxis(picture, 2, 0)[None, None].astype(np.float32)),
-        torch.from_numpy(stickers.resized(sticker, *size))[None],
+        laid,
         torch.zeros(1, dtype=torch.long),
         torch.tensor([[[placement.centre.x, placement.centre.y]]]),
     )
@@ -80,16 +95,17 @@ def from_corpus(corpus: Corpus, look: Look, folder: Path, progress: Progress) ->
         clip = corpus.clips[number]
         landmarks = corpus.landmarks[number][clip.onset]
         scene = Scene(landmarks=landmarks, aspect=width / height, graph=look.graphs.get(clip.subject))
-        places[number] = _place(look, scene, clip.clip)
+        found = _place(look, scene, clip.clip)
+        places[number] = found, _wear(look, scene, found, size, (width, height))
     written = 0
-    for done, (number, found) in enumerate(places.items()):
+    for done, (number, (found, wear)) in enumerate(places.items()):
         progress(done, len(wanted))
         clip = corpus.clips[number]
         for name in look.stickers:
             sticker = stickers.load(name)
             for index, frame in enumerate(corpus.frames[number]):
                 picture = np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
-                made = adversarial(picture, sticker, found, size)
+                made = adversarial(picture, sticker, found, size, wear)
                 _write(folder / Path(sticker.name).stem / clip.clip / f"{index:03d}.png", made, look)
                 written += 1
     progress(len(wanted), len(wanted))
@@ -124,11 +140,13 @@ def from_folder(source: Path, look: Look, folder: Path, progress: Progress) -> t
         raise AustickerError(f"The folder '{source}' holds no photo ({', '.join(PICTURES)}): name another.")
     targets = Counter(path.with_suffix(".png") for path in photos)
     written, skipped = 0, []
-    needs_face = look.placement != "centre"
+    on_face = look.placement != "centre"
+    needs_face = on_face or look.bent
     for number, (path, picture, landmarks) in enumerate(_photos(photos, look, needs_face)):
         progress(number, len(photos))
         if picture is None or (needs_face and landmarks is None):
-            reason = "it cannot be read as a picture" if picture is None else "no face was found in it"
+            faceless = "no face was found in it" + ("" if on_face else ", over which the sticker could bend")
+            reason = "it cannot be read as a picture" if picture is None else faceless
             skipped.append(f"'{path}' was skipped: {reason}.")
             continue
         points = np.zeros((68, 2), np.float32) if landmarks is None else landmarks
@@ -136,14 +154,15 @@ def from_folder(source: Path, look: Look, folder: Path, progress: Progress) -> t
         height, width = picture.shape[:2]
         scene = Scene(landmarks=points, aspect=width / height)
         found = _place(look, scene, str(relative))
-        face_px = width * (face_width(points, aspect=scene.aspect) if needs_face else 1)
+        face_px = width * (face_width(points, aspect=scene.aspect) if on_face else 1)
         size = stickers.size_px(look.side, face_width_px=round(face_px), face_height_px=round(face_px))
+        wear = _wear(look, scene, found, size, (width, height))
         alone = targets[path.with_suffix(".png")] == 1
         final = relative.with_suffix(".png") if alone else relative.with_name(f"{relative.name}.png")
         for name in look.stickers:
             sticker = stickers.load(name)
             target = folder / Path(sticker.name).stem / final
-            _write(target, adversarial(picture, sticker, found, size), look)
+            _write(target, adversarial(picture, sticker, found, size, wear), look)
             written += 1
     progress(len(photos), len(photos))
     return written, tuple(skipped)
@@ -171,6 +190,15 @@ def _place(look: Look, scene: Scene, name: str) -> Placement:
     if found is None:
         raise AustickerError(f"The placement '{look.placement}' has no answer for '{name}': name a region instead.")
     return found
+
+
+def _wear(look: Look, scene: Scene, place: Placement, size: tuple[int, int], picture: tuple[int, int]) -> Wear:
+    """Returns how the sticker is worn at a place; `size` and `picture` are (width, height) in pixels."""
+    if not look.bent:
+        return Wear(rotation=look.rotation, opacity=look.opacity)
+    centre = np.array([[place.centre.x, place.centre.y]])
+    curve, top, pitch = bends(Ellipsoid.of(scene.landmarks, scene.aspect), centre, size, picture)[0].tolist()
+    return Wear(rotation=look.rotation, opacity=look.opacity, bend=(curve, top, pitch))
 
 
 def _read(path: Path) -> Bytes | None:

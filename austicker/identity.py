@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from austicker.foreign import ForeignSettings
 from austicker.types import Clip, Corpus, DiscoverySettings, Fold, ModelSettings
 
 IDENTITY_VERSION = 1
@@ -43,10 +44,43 @@ def of_model(corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> 
     )
 
 
+def of_foreign(settings: ForeignSettings, classes: Sequence[str]) -> str:
+    """Returns the identity of a recogniser trained elsewhere; its label and where it lies are names, not inputs."""
+    recipe = {key: value for key, value in asdict(settings).items() if key not in ("label", "source")}
+    return digest("foreign", classes=classes, recipe=recipe)
+
+
 def of_graph(corpus: Corpus, fold: Fold, settings: DiscoverySettings) -> str:
     """Returns the identity of a fold's causal graph."""
     train = [corpus.clips[position].clip for position in fold.train]
     return digest("graph", corpus=corpus.fingerprint, train=train, settings=asdict(settings))
+
+
+def of_choice(corpus: Corpus, fold: Fold, settings: DiscoverySettings, kind: str) -> str:
+    """Returns the identity of the region that a rule other than the paper's chooses on a fold's training clips."""
+    train = named(corpus.clips, fold.train)
+    return digest(
+        "choice",
+        corpus=corpus.fingerprint,
+        classes=corpus.labels,
+        train=train,
+        settings=asdict(settings),
+        rule=kind,
+    )
+
+
+def of_tuning(weights: str, corpus: Corpus, positions: Sequence[int], worn: Mapping[str, Any], sticker: str) -> str:
+    """Returns the identity of a recogniser's answers to clips that wear a sticker at every region.
+
+    Args:
+        weights: identity of the recogniser.
+        corpus: where the clips are.
+        positions: of the clips.
+        worn: how the sticker is worn, as JSON values.
+        sticker: its digest.
+    """
+    clips = named(corpus.clips, positions)
+    return digest("tuning", weights=weights, corpus=corpus.fingerprint, clips=clips, worn=worn, sticker=sticker)
 
 
 def generator(*parts: str) -> np.random.Generator:

@@ -8,22 +8,27 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from austicker import stickers
+from austicker import foreign, stickers
+from austicker.foreign import ForeignSettings
 from austicker.job import AttackChoice, Job
 from austicker.store import address
-from austicker.types import AustickerError
+from austicker.types import AustickerError, ModelSettings
 
 JOB_FILE = "job.json"
 
 
 def pack(job: Job, folder: Path) -> None:
-    """Writes the canonical job and the user's own stickers into an empty folder that can be read anywhere.
+    """Writes the canonical job, the user's own stickers and recognisers' files into an empty folder.
 
     Args:
         job: the checked job; its corpora must lie at the same paths on the cluster.
         folder: where to write; `job.read(folder / JOB_FILE)` reads it back.
     """
-    packed = replace(job, attacks=tuple(_with_stickers(attack, folder) for attack in job.attacks))
+    packed = replace(
+        job,
+        attacks=tuple(_with_stickers(attack, folder) for attack in job.attacks),
+        models=tuple(_with_file(settings, folder) for settings in job.models),
+    )
     (folder / JOB_FILE).write_text(json.dumps(packed.record(), indent=1), encoding="utf-8")
 
 
@@ -33,6 +38,17 @@ def _with_stickers(attack: AttackChoice, folder: Path) -> AttackChoice:
         attack,
         stickers=tuple(name if name in stickers.STICKERS else _copied(Path(name), folder) for name in attack.stickers),
     )
+
+
+def _with_file(settings: ModelSettings | ForeignSettings, folder: Path) -> ModelSettings | ForeignSettings:
+    """Returns a recogniser whose file, where it is one, is in the folder."""
+    if not isinstance(settings, ForeignSettings) or not foreign.is_file(settings):
+        return settings
+    there = Path(settings.source)
+    place = Path("recognisers") / settings.digest[:12] / there.name
+    (folder / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(there, folder / place)
+    return replace(settings, source=place.as_posix())
 
 
 def _copied(sticker: Path, folder: Path) -> str:

@@ -29,6 +29,7 @@ _ARROW = {
     int: pa.field("", pa.int32(), nullable=False),
     float: pa.field("", pa.float64(), nullable=False),
     float | None: pa.field("", pa.float64()),
+    tuple[float, ...] | None: pa.field("", pa.list_(pa.float32())),
 }
 SCHEMA = pa.schema([_ARROW[annotation].with_name(name) for name, annotation in get_type_hints(Verdict).items()])
 _CELLS = b"austicker.cells"

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from austicker import causal, identity, protocols, results
+import numpy as np
+
+from austicker import causal, choices, identity, placements, protocols, ready, regions, results, stickers
+from austicker.choices import RegionChoice
 from austicker.corpora.published import open_published
-from austicker.job import CorpusChoice, Job, from_record
-from austicker.plan import Tally, Task, open_choice
-from austicker.shard import ShardData
+from austicker.foreign import ForeignSettings
+from austicker.job import AttackChoice, CorpusChoice, Job, from_record
+from austicker.plan import Tally, Task, open_choice, weights_identity
+from austicker.shard import Found, ShardData
 from austicker.store import Store, Unreadable, layout
-from austicker.types import AustickerError, Corpus, Fold, ModelSettings, RegionGraph, Verdict
+from austicker.types import AustickerError, Corpus, Fold, ModelSettings, RegionGraph
 
 if TYPE_CHECKING:
-    from austicker.training import Trained
+    from austicker.victims import Victim
+
+
+TUNED_CLIPS = 64
+"""Training clips that are in memory at once while a placement is tuned on them."""
 
 
 def execute(
@@ -50,14 +56,15 @@ def execute(
     corpus = study.corpus
     fold = next(fold for fold in study.folds if fold.name == task.fold)
     _check_corpus(task, job, corpus, fold)
+    place = _Place(store=store, job=job, corpus=corpus, fold=fold)
     if task.stage == "discover":
-        _graph(task, store, job, corpus, fold)
+        place.found(task.kinds)
         return Tally()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if task.stage == "train":
-        _trained(task, store, job, corpus, fold, device)
+        _train(task, place, device)
         return Tally()
-    return _attack(task, store, job, corpus, fold, device)
+    return _attack(task, place, device)
 
 
 @lru_cache(maxsize=4)
@@ -77,7 +84,7 @@ def forget_corpora() -> None:
     _study.cache_clear()
 
 
-def _settings(task: Task, job: Job) -> ModelSettings:
+def _settings(task: Task, job: Job) -> ModelSettings | ForeignSettings:
     return next(settings for settings in job.models if settings.label == task.model)
 
 
@@ -86,7 +93,7 @@ def _check_corpus(task: Task, job: Job, corpus: Corpus, fold: Fold) -> None:
     if task.stage == "discover":
         planned, here = task.graph, identity.of_graph(corpus, fold, job.discovery)
     else:
-        planned, here = task.weights, identity.of_model(corpus, fold, _settings(task, job), task.seed)
+        planned, here = task.weights, weights_identity(corpus, fold, _settings(task, job), task.seed)
     if planned != here:
         raise AustickerError(
             f"Corpus '{corpus.name}' on this worker is not the one that the job was planned with: give every node the "
@@ -94,46 +101,60 @@ def _check_corpus(task: Task, job: Job, corpus: Corpus, fold: Fold) -> None:
         )
 
 
-def _trained(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> Trained:
-    """Returns the trained recogniser that the store holds, trained here first where it is missing or damaged."""
-    from austicker import training, weights
-    from austicker.models import MODELS
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a task works: the store, and one fold of a study."""
 
+    store: Store
+    job: Job
+    corpus: Corpus
+    fold: Fold
+
+    def found(self, kinds: Iterable[str]) -> Found:
+        """Returns what the store holds of the graph and choices, made here first where it is missing or damaged."""
+        wanted = set(kinds)
+        return Found(
+            graph=self._graph() if "graph" in wanted else None,
+            choices={kind: self._choice(kind) for kind in choices.KINDS if kind in wanted},
+        )
+
+    def _graph(self) -> RegionGraph:
+        name = identity.of_graph(self.corpus, self.fold, self.job.discovery)
+        try:
+            return read_graph(self.store, name)
+        except Unreadable:
+            seed = identity.seed_of(name)
+            graph = causal.discover_fold(self.corpus, self.fold.train, self.job.discovery, seed=seed)
+            self.store.write_sealed(layout.graph(name), asdict(graph))
+            return graph
+
+    def _choice(self, kind: str) -> RegionChoice:
+        name = identity.of_choice(self.corpus, self.fold, self.job.discovery, kind)
+        settings, seed = self.job.discovery, identity.seed_of(name)
+        return self.kept(name, lambda: choices.choose(kind, self.corpus, self.fold.train, settings, seed=seed))
+
+    def kept(self, name: str, make: Callable[[], RegionChoice]) -> RegionChoice:
+        """Returns a choice from the store, made first where it is missing or damaged."""
+        try:
+            return read_choice(self.store, name)
+        except Unreadable:
+            made = make()
+            self.store.write_sealed(layout.choice(name), choices.to_record(made))
+            return made
+
+
+def read_choice(store: Store, name: str) -> RegionChoice:
+    """Reads a fold's choice of a region from the store.
+
+    Raises:
+        Unreadable: the file is missing or damaged.
+    """
+    key = layout.choice(name)
+    record = store.read_sealed(key)
     try:
-        return _held(store.address, task.weights, device)
-    except Unreadable:
-        pass
-    settings = _settings(task, job)
-    recogniser = MODELS[settings.name](settings)
-    seed = identity.seed_of(task.weights)
-    if settings.selection == "oracle-epoch":
-        trained = training.train_oracle_epoch(recogniser, corpus, fold.train, fold.test, seed=seed, device=device)
-    else:
-        trained = training.train(recogniser, corpus, fold.train, seed=seed, device=device)
-    weights.save(trained, store, task.weights)
-    return _held(store.address, task.weights, device)  # which another attempt may have written first
-
-
-@lru_cache(maxsize=2)
-def _held(store_root: str, identity: str, device: str) -> Trained:
-    """Returns a trained recogniser from the store, once for the shards of it that this worker does in a row."""
-    from austicker import weights
-
-    store = Store(store_root)
-    there = weights.load(store, identity, device=device)
-    weights.complete(store, identity)
-    return there
-
-
-def _graph(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold) -> RegionGraph:
-    """Returns the causal graph that the store holds, discovered here first where it is missing or damaged."""
-    try:
-        return read_graph(store, task.graph)
-    except Unreadable:
-        graph = causal.discover_fold(corpus, fold.train, job.discovery, seed=identity.seed_of(task.graph))
-        record = asdict(graph)
-        store.write_json(layout.graph(task.graph), record | {"sha256": _checksum(record)})
-        return graph
+        return choices.from_record(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise store.unreadable(key, "it holds no choice of a region") from error
 
 
 def read_graph(store: Store, graph: str) -> RegionGraph:
@@ -143,9 +164,7 @@ def read_graph(store: Store, graph: str) -> RegionGraph:
         AustickerError: the file is missing or damaged.
     """
     key = layout.graph(graph)
-    record: dict[str, Any] = store.read_json(key)
-    if record.pop("sha256", None) not in (None, _checksum(record)):
-        raise store.unreadable(key, "it does not match its checksum")
+    record = store.read_sealed(key)
     try:
         for name in ("directed", "undirected", "bidirected"):
             record[name] = tuple((a, b) for a, b in record[name])
@@ -154,10 +173,6 @@ def read_graph(store: Store, graph: str) -> RegionGraph:
         return RegionGraph(**record)
     except (KeyError, TypeError, ValueError) as error:
         raise store.unreadable(key, "it holds no graph") from error
-
-
-def _checksum(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def read_graphs(store: Store, job_record: Mapping[str, Any]) -> dict[tuple[str, str], RegionGraph]:
@@ -174,6 +189,20 @@ def read_graphs(store: Store, job_record: Mapping[str, Any]) -> dict[tuple[str, 
     }
 
 
+def read_choices(store: Store, job_record: Mapping[str, Any]) -> dict[tuple[str, str, str], RegionChoice]:
+    """Reads the choices of a region of a store's job that are there, by (corpus, fold, kind).
+
+    Raises:
+        AustickerError: a file is damaged.
+    """
+    there = set(store.keys(layout.CHOICES))
+    return {
+        (corpus, fold, kind): read_choice(store, name)
+        for corpus, fold, kind, name in job_record["choices"]
+        if layout.choice(name) in there
+    }
+
+
 def read_job(store: Store) -> dict[str, Any]:
     """Reads what `submit` keeps of a store's job; the first contact of whoever only reads a store.
 
@@ -186,7 +215,16 @@ def read_job(store: Store) -> dict[str, Any]:
     record = store.read_json(layout.JOB)
     try:
         from_record(record["job"])
-        lacking = {"inputs", "cells", "corpora", "graphs", "weights", "provenance"} - record.keys()
+        lacking = {
+            "inputs",
+            "cells",
+            "corpora",
+            "graphs",
+            "choices",
+            "skipped",
+            "weights",
+            "provenance",
+        } - record.keys()
     except (KeyError, TypeError, AttributeError) as error:
         raise store.unreadable(layout.JOB, "it holds no job") from error
     if lacking:
@@ -194,20 +232,71 @@ def read_job(store: Store) -> dict[str, Any]:
     return record
 
 
-def _attack(task: Task, store: Store, job: Job, corpus: Corpus, fold: Fold, device: str) -> Tally:
+def _train(task: Task, place: _Place, device: str) -> None:
+    settings = _settings(task, place.job)
+    if isinstance(settings, ModelSettings):
+        ready.train(place.store, settings, task.weights, place.corpus, place.fold, device)
+
+
+def _attack(task: Task, place: _Place, device: str) -> Tally:
+    store, corpus, fold = place.store, place.corpus, place.fold
     cells = [cell.id for cell in task.cells]
     there = results.read_part(store, corpus.name, cells)
     if there is not None:  # another attempt was faster
         return _tally(there.num_rows, sum(there["queries"].to_pylist()), fold)
-    graph = _graph(task, store, job, corpus, fold)
-    shard = ShardData(_trained(task, store, job, corpus, fold, device), corpus, fold.test, graph, device)
-    verdicts: list[Verdict] = []
-    for attack in job.attacks:
-        chosen = [cell for cell in task.cells if cell.attack == attack.label]
-        if chosen:
-            verdicts += shard.verdicts(attack, chosen)
+    settings = _settings(task, place.job)
+    _train(task, place, device)  # where another task's weights were lost
+    victim = ready.victim(store, settings, task.weights, corpus.labels, device)
+    attack = next(attack for attack in place.job.attacks if attack.label == task.attack)
+    kinds = {kind for cell in task.cells for kind in placements.needs(cell.placement)}
+    tuned: dict[str, RegionChoice] = {}
+    if "tuned" in kinds:
+        names = dict.fromkeys(cell.sticker for cell in task.cells if placements.needs(cell.placement) == ("tuned",))
+        tuned = _tuned(task, place, victim, attack, names, device)
+    data = ShardData(victim, corpus, fold.test, place.found(kinds), device)
+    verdicts = data.verdicts(attack, task.cells, tuned)
     results.write_part(store, corpus.name, cells, verdicts)
     return _tally(len(verdicts), sum(verdict.queries for verdict in verdicts), fold)
+
+
+def _tuned(
+    task: Task, place: _Place, victim: Victim, attack: AttackChoice, names: Iterable[str], device: str
+) -> dict[str, RegionChoice]:
+    """Returns by sticker the region that hides most of the fold's training clips before this recogniser."""
+    corpus, fold = place.corpus, place.fold
+    foreigner = isinstance(_settings(task, place.job), ForeignSettings)
+    # One that no fold trained answers the same in every fold: it is asked for all clips once, not for each fold's.
+    positions = tuple(range(len(corpus.clips))) if foreigner else fold.train
+    worn = {key: getattr(attack, key) for key in ("name", "side", "variant", "bend", "settings")}
+    art = {sticker.name: sticker.digest for sticker in map(stickers.load, attack.stickers)}
+    wanted = [corpus.clips[position].clip for position in fold.train]
+    found = {}
+    for name in names:
+        key = layout.tuning(identity.of_tuning(task.weights, corpus, positions, worn, art[name]))
+        try:
+            answers = place.store.read_sealed(key)
+        except Unreadable:
+            answers = _tuning(corpus, positions, victim, attack, name, device)
+            place.store.write_sealed(key, answers)
+        # (training clip, region, error and score)
+        table = np.array([answers[clip] for clip in wanted]).reshape(len(wanted), len(regions.NAMES), 2)
+        errors, scores = table.mean(axis=0).T if len(wanted) else np.zeros((2, 0))
+        found[name] = choices.tuned(
+            dict(zip(regions.NAMES, errors.tolist(), strict=bool(wanted))),
+            dict(zip(regions.NAMES, scores.tolist(), strict=bool(wanted))),
+        )
+    return found
+
+
+def _tuning(
+    corpus: Corpus, positions: Sequence[int], victim: Victim, attack: AttackChoice, name: str, device: str
+) -> dict[str, Any]:
+    """Returns `ShardData.tuning` of many clips, few of which are in memory at once."""
+    answers: dict[str, Any] = {}
+    for start in range(0, len(positions), TUNED_CLIPS):
+        data = ShardData(victim, corpus, positions[start : start + TUNED_CLIPS], Found(), device)
+        answers |= data.tuning(attack, name)
+    return answers
 
 
 def _tally(rows: int, queries: int, fold: Fold) -> Tally:

@@ -147,13 +147,13 @@ def composite(frames: Tensor, stickers: Tensor, which: Tensor, centres: Tensor, 
 
     The top-left pixel is floor(x W - w / 2 + 1/2), and the same in y, so that a sticker moves evenly with its centre.
     What lies outside the face is cut off. No pixel outside the sticker's alpha > 0 is touched. Where c = 1 the sticker
-    is turned to BT.601 luma.
+    is turned to BT.601 luma. A sticker that stays in its place is painted once for all frames of its item.
 
     Args:
         frames: (n, t, c, h, w) floats 0..255, c = 1 or 3 (RGB).
         stickers: (k, 4, sh, sw) as `resized` returns them.
         which: (n,) the sticker of each item.
-        centres: (n, t, 2) centres (x, y) as fractions of the face.
+        centres: (n, t or 1, 2) centres (x, y) as fractions of the face, of each frame or for all.
         shown: (n, t) bool, False where a frame gets no sticker; every frame gets it where None.
 
     Raises:
@@ -163,24 +163,25 @@ def composite(frames: Tensor, stickers: Tensor, which: Tensor, centres: Tensor, 
 
     if not frames.is_floating_point():
         raise TypeError(f"frames must be floating point, not {frames.dtype}")
-    n, t, channels, height, width = frames.shape
+    channels, height, width = frames.shape[2:]
     stickers = stickers.to(frames)
     colour, alpha = stickers[:, :3], stickers[:, 3:]
     if channels == 1:
         colour = (colour * colour.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
-    rows, row_inside = _span(centres[..., 1], stickers.shape[2], height)  # (n, t, sh)
-    columns, column_inside = _span(centres[..., 0], stickers.shape[3], width)  # (n, t, sw)
-    touched = row_inside[..., :, None] & column_inside[..., None, :] & (alpha > 0)[which]  # (n, t, sh, sw)
+    rows, row_inside = _span(centres[..., 1], stickers.shape[2], height)  # (n, t or 1, sh)
+    columns, column_inside = _span(centres[..., 0], stickers.shape[3], width)  # (n, t or 1, sw)
+    touched = row_inside[..., :, None] & column_inside[..., None, :]  # (n, t or 1, sh, sw)
     if shown is not None:
-        touched &= shown[..., None, None]
-    # Pixels that must stay are sent to one spare element at the end: fixed shapes, and no pixel is written twice.
-    flat = torch.cat([frames.reshape(-1), frames.new_zeros(1)])
-    plane = torch.arange(n * t * channels, device=frames.device).view(n, t, channels, 1, 1) * (height * width)
-    inside = (rows[..., :, None] * width + columns[..., None, :]).unsqueeze(2)  # (n, t, 1, sh, sw)
-    index = torch.where(touched.unsqueeze(2), plane + inside, frames.numel())  # (n, t, c, sh, sw)
-    opacity = alpha[which].unsqueeze(1)  # (n, 1, 1, sh, sw)
-    flat[index] = (1 - opacity) * flat[index] + opacity * colour[which].unsqueeze(1)
-    return flat[:-1].view(frames.shape)
+        touched = touched & shown[..., None, None]
+    # What is not to be painted is sent to one spare element at the end: fixed shapes, and no pixel is written twice.
+    size = (*touched.shape[:2], channels + 1, height, width)
+    flat = frames.new_zeros(math.prod(size) + 1)
+    plane = torch.arange(math.prod(size[:3]), device=frames.device).view(*size[:3], 1, 1) * (height * width)
+    inside = (rows[..., :, None] * width + columns[..., None, :]).unsqueeze(2)  # (n, t or 1, 1, sh, sw)
+    index = torch.where(touched.unsqueeze(2), plane + inside, flat.numel() - 1)  # (n, t or 1, c + 1, sh, sw)
+    flat[index] = torch.cat([alpha * colour, alpha], 1)[which].unsqueeze(1).expand(index.shape)
+    painted = flat[:-1].view(size)
+    return torch.addcmul(painted[:, :, :channels], frames, 1 - painted[:, :, channels:])
 
 
 def _span(centre: Tensor, length: int, limit: int) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from austicker import claim, grid, plan, prepare, stages
+from austicker import claim, grid, plan, prepare, ready, stages
 from austicker.course import Course, Watch
 from austicker.job import Job
 from austicker.store import Store, layout
@@ -43,6 +43,7 @@ def submit(job: Job, store: Store, watch: Watch, site: grid.Site, *, amend: bool
     laid_out = plan.expand(job, watch.corpus)
     tasks = laid_out.tasks(store)
     changed = claim.claim(store, laid_out, there, busy=bool(tasks), amend=amend)
+    ready.publish(store, job)
     store.clear_failures()
     store.sweep()
     watch.started(laid_out, tasks)

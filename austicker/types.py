@@ -19,6 +19,8 @@ Floats = NDArray[np.float32]
 
 Variant = Literal["same-place", "per-frame", "apex-only"]
 Selection = Literal["fixed-epoch", "oracle-epoch"]
+Access = Literal["label", "scores", "gradients"]
+"""What a recogniser gives, or an attack needs; each gives all that those before it give."""
 
 
 class AustickerError(Exception):
@@ -220,8 +222,20 @@ class Verdict:
     """One row of the outcome: one clip of one cell.
 
     `x` and `y` are the sticker's centre on the onset frame and `side` its width, as fractions of the aligned face.
-    Predictions are class indices; scores are the softmax probability of the true class. Where the placement had no
-    answer (no directed edge), `region`, `x` and `y` are null, no query was asked and the clip stays as it was.
+    Predictions are class indices; scores are the softmax probability of the true class, null where the recogniser
+    gives labels alone. Where the placement had no answer (no directed edge), `region`, `x` and `y` are null, no query
+    was asked and the clip stays as it was. A search's row is that of the first picture that hid the emotion, else of
+    the one that came closest.
+
+    Attributes:
+        queries: pictures that the attack asked for: `unique` shown for the first time, `repeated` shown once more and
+            `cached` answered from memory.
+        calls: populations in which they were asked.
+        success_at: number of the first query whose answer hid the emotion, or 0 where there was none.
+        rotation: degrees clockwise.
+        opacity: 0 to 1.
+        outline: (x, y) corners one after the other of a patch without a sticker's picture.
+        answers: score of the true class at every place asked, of an attack that maps the face.
     """
 
     cell: str
@@ -242,6 +256,15 @@ class Verdict:
     label: int
     clean_pred: int
     attacked_pred: int
-    clean_score: float
-    attacked_score: float
+    clean_score: float | None
+    attacked_score: float | None
     queries: int
+    unique: int = 0
+    repeated: int = 0
+    cached: int = 0
+    calls: int = 0
+    success_at: int = 0
+    rotation: float | None = None
+    opacity: float | None = None
+    outline: tuple[float, ...] | None = None
+    answers: tuple[float, ...] | None = None

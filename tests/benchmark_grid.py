@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from austicker import models, stickers
-from austicker.attacks.oracle import Oracle
-from austicker.attacks.sticker import attack
+from austicker.attacks.looks import looks_at
+from austicker.attacks.oracle import Asked, Oracle
+from austicker.attacks.sticker import Settings, attack
 from austicker.attacks.trials import Trials
 from austicker.models import MODELS
 from austicker.shard import batch_size
@@ -31,14 +34,15 @@ def shard(name: str) -> tuple[Trained, Trials]:
     bank = np.stack([stickers.resized(stickers.load(sticker), *size) for sticker in stickers.STICKERS])
     combinations = np.indices((len(bank), PLACES, CLIPS)).reshape(3, -1)
     count = combinations.shape[1]
-    places = rng.uniform(0.2, 0.8, (count, 1, 2)).astype(np.float32)
+    places = rng.uniform(0.2, 0.8, (count, 2))
     trials = Trials(
         frames=torch.from_numpy(rng.uniform(0, 255, (CLIPS, frames, channels, SIZE[1], SIZE[0])).astype(np.float32)),
-        clip=torch.from_numpy(combinations[2]),
+        clip=combinations[2],
         stickers=torch.from_numpy(bank),
-        sticker=torch.from_numpy(combinations[0]),
-        centres=torch.from_numpy(np.repeat(places, frames, axis=1)),
-        shown=torch.ones((count, frames), dtype=torch.bool),
+        sticker=combinations[0],
+        shown=np.ones((count, frames), np.bool_),
+        faces=[],
+        looks=looks_at(places),
     )
     statistics = {"mean": 127.5, "peak": 127.5}
     network = recogniser.network(3).eval()
@@ -61,9 +65,10 @@ def main() -> None:
     for name in REDUCED:
         trained, trials = shard(name)
 
-        def run(batch: int, trained: Trained = trained, trials: Trials = trials) -> torch.Tensor:
-            oracle = Oracle(lambda frames: scores(trained, frames), trials=len(trials), budget=1)
-            return attack(oracle, trials, batch=batch)
+        def run(batch: int, trained: Trained = trained, trials: Trials = trials) -> None:
+            asked = Asked(name=trained.settings.label, scores=partial(scores, trained))
+            oracle = Oracle(asked, [0] * len(trials), access="scores", budget=1)
+            attack(oracle, replace(trials, batch=batch), Settings())
 
         batch = batch_size(trials.frames)
         run(batch)

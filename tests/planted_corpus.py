@@ -7,7 +7,7 @@ from unittest import mock
 
 import numpy as np
 
-from austicker import models, plan
+from austicker import corpora, models, plan
 from austicker.job import AttackChoice, CorpusChoice, Job
 from austicker.types import Clip, Corpus, DiscoverySettings
 
@@ -59,5 +59,5 @@ def attack(**changes: Any) -> AttackChoice:
 
 def laid_out(job: Job, corpus: Corpus) -> plan.Plan:
     """Returns the plan of a job over this corpus, whichever the job names."""
-    with mock.patch.object(plan.corpora, "open_corpus", return_value=corpus):
+    with mock.patch.object(corpora, "open_corpus", return_value=corpus):
         return plan.expand(job)

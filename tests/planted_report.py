@@ -28,6 +28,9 @@ SCHEMA: dict[str, Any] = {
     "x": pl.Float64,
     "y": pl.Float64,
     "side": pl.Float64,
+    "rotation": pl.Float64,
+    "opacity": pl.Float64,
+    "outline": pl.List(pl.Float64),
     "seed": pl.Int32,
     "label": pl.Int32,
     "clean_pred": pl.Int32,
@@ -35,6 +38,12 @@ SCHEMA: dict[str, Any] = {
     "clean_score": pl.Float64,
     "attacked_score": pl.Float64,
     "queries": pl.Int32,
+    "unique": pl.Int32,
+    "repeated": pl.Int32,
+    "cached": pl.Int32,
+    "calls": pl.Int32,
+    "success_at": pl.Int32,
+    "answers": pl.List(pl.Float64),
 }
 _DEFAULT: dict[str, Any] = {
     "cell": "0", "corpus": "faces", "protocol": "loso", "model": "mmnet", "attack": "sticker", "sticker": "sun",
@@ -44,8 +53,14 @@ _DEFAULT: dict[str, Any] = {
 
 
 def verdict(subject: str, clip: str, **changes: Any) -> dict[str, Any]:
-    """Returns one row; a clip that is recognised with and without a sticker unless changed."""
-    return {**_DEFAULT, "fold": subject, "subject": subject, "clip": clip, **changes}
+    """Returns one row; a clip that is recognised with and without a sticker unless changed.
+
+    Its queries are all new ones, asked in one batch, and the first one hid the emotion if any did.
+    """
+    row = {**_DEFAULT, "fold": subject, "subject": subject, "clip": clip, **changes}
+    hidden = row["queries"] > 0 and row["attacked_pred"] != row["label"]
+    counted = {"unique": row["queries"], "repeated": 0, "cached": 0, "calls": 1, "success_at": int(hidden)}
+    return {"rotation": 0.0, "opacity": 1.0, "outline": None, "answers": None, **counted, **row}
 
 
 def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -74,6 +89,34 @@ def run(stickers: tuple[str, ...] = ("sun", "heart"), models: tuple[str, ...] = 
         for person in range(PEOPLE)
         for clip in range(CLIPS)
     ]
+    return frame(rows)
+
+
+FOUND_AT = (3, 40, 0)
+"""Of each person's clips, the query by which the planted search `rhde` hides it; the last it never hides."""
+SPENT = (10, 50, 120)
+MAP = (0.9, 0.8, 0.7, 0.2, 0.6, 0.5, 0.9, 0.8, 0.7)
+"""Answers of the planted map, 3 × 3: the best position is the leftmost of the middle row."""
+
+
+def searched(**changes: Any) -> pl.DataFrame:
+    """Returns verdicts of a search, of a map, and of fixed places and controls: causal hides one clip of three.
+
+    control/permuted hides as many as causal and control/tuned two of three.
+    """
+    hidden = {"causal": 1, "causal/stable": 0, "control/permuted": 1, "control/tuned": 2, "random/1": 0, "random/2": 1}
+    rows = []
+    for person, clip in ((f"s{number}", clip) for number in range(PEOPLE) for clip in range(CLIPS)):
+        own = {"subject": person, "clip": f"{person}c{clip}", "label": clip, "clean_pred": clip, **changes}
+        other = (clip + 1) % CLIPS
+        for place, count in hidden.items():
+            rows.append(verdict(**own, placement=place, attacked_pred=other if clip < count else clip))
+        at, spent = FOUND_AT[clip], SPENT[clip]
+        asked = {"queries": spent, "unique": spent - 3, "repeated": 1, "cached": 2, "calls": 5, "success_at": at}
+        search = {"attack": "rhde", "placement": "rhde", "region": None, "attacked_pred": other if at else clip}
+        rows.append(verdict(**own, **search, **asked))
+        mapped = {"attack": "dense", "placement": "dense", "region": None, "answers": list(MAP), "queries": len(MAP)}
+        rows.append(verdict(**own, **mapped, attacked_pred=clip))
     return frame(rows)
 
 

@@ -34,7 +34,7 @@ def record(**changes: object) -> Measured:
     rates = (
         Rate(stage="train", model="m", corpus="orl-motion", seconds=30.0),
         Rate(stage="discover", model="", corpus="orl-motion", seconds=2.0),
-        Rate(stage="attack", model="m", corpus="orl-motion", seconds=0.5),
+        Rate(stage="attack", model="m", corpus="orl-motion", attack="sticker", seconds=0.5),
     )
     point = Point(
         workers=1, seconds=8.0, verdicts_per_s=100.0, evaluations_per_s=101.0, cells_per_s=16.0, efficiency=1.0
@@ -97,7 +97,7 @@ class TestForecast:
         laid_out = plan.expand(other)
         found = bench.forecast(laid_out, laid_out.tasks(Store(tmp_path / "store")), record())
         assert (found.seconds, found.gpu_hours) == (None, None)
-        assert found.unknown == ("attack m orl-motion", "train m orl-motion")
+        assert found.unknown == ("attack sticker m orl-motion", "train m orl-motion")
         assert found.rows == 72
 
 
@@ -110,7 +110,7 @@ def test_the_text_says_what_the_record_says():
     text = writing.to_text(record())
     assert "takes +2.5% of the time" in text
     assert "| 2 | 16 | 190 | 101 | 0.95 |" in text
-    assert "| train | m | orl-motion | fold | 30 |" in text
+    assert "| train | m | – | orl-motion | fold | 30 |" in text
 
 
 @pytest.mark.cluster

@@ -1,27 +1,28 @@
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import resources
 
 import cv2
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from planted_activity import MODEL, PLANTED, planted_activity
 
 from austicker.causal import (
     BOTH_HEADS,
     FIRST_COMES,
     METHODS,
+    NOBODY,
     _search,
     discover,
     discover_fold,
     discover_per_image,
     elect,
+    graph_of,
     majority,
-    quantile_codes,
+    resampled,
+    votes,
 )
-from austicker.independence import Contingency, FisherZ
+from austicker.independence import FisherZ, Resampled, contingency, quantile_codes
 from austicker.motion import clip_motion, pixel_box
 from austicker.planted_truth import against_truth
 from austicker.regions import NAMES, locate
@@ -29,20 +30,6 @@ from austicker.types import AustickerError, Clip, Corpus, DiscoverySettings, Reg
 
 SUBJECTS = [f"s{row // 6:02d}" for row in range(174)]
 SETTINGS = DiscoverySettings(bootstraps=10)
-MODEL = json.loads(resources.files("austicker").joinpath("data/orl-motion-scm.json").read_text(encoding="utf-8"))
-PLANTED = tuple((cause, effect) for cause, effect, _ in MODEL["edges"])
-
-
-def planted_activity(rng: np.random.Generator, clips: int = 174) -> np.ndarray:
-    """Draws the embedded corpus's planted model: unit-variance latents, then activity in its range."""
-    parents = {name: [(cause, w) for cause, effect, w in MODEL["edges"] if effect == name] for name in NAMES}
-    noise = {name: rng.standard_normal(clips) for name in NAMES}
-
-    def latent(name: str) -> np.ndarray:
-        scale = np.sqrt(1 - sum(weight**2 for _, weight in parents[name]))
-        return scale * noise[name] + sum(weight * latent(cause) for cause, weight in parents[name])
-
-    return 0.2 + 0.8 * ndtr(np.stack([latent(name) for name in NAMES], axis=1))
 
 
 def found(activity: np.ndarray, regions: Sequence[str] = NAMES, **settings) -> RegionGraph:
@@ -164,14 +151,14 @@ def test_contingency_test_equals_causal_learn(method):
     codes = np.stack([rng.integers(levels, size=120) for levels in (2, 3, 3, 4, 2, 3)], axis=1)
     codes[:, 2] = (codes[:, 0] + codes[:, 1] + (rng.random(120) < 0.2)) % 3
     codes[:, 3] = (codes[:, 2] + (rng.random(120) < 0.3)) % 4
-    ours, theirs = Contingency(codes, method, counts_per_freedom=0), CIT(codes, method)
+    ours, theirs = contingency(codes, method, counts_per_freedom=0), CIT(codes, method)
     for conditions in [(), (2,), (4,), (2, 4), (2, 4, 5)]:
         for x, y in [(0, 1), (1, 3), (3, 0)]:
             assert ours(x, y, conditions) == pytest.approx(theirs(x, y, conditions), abs=1e-12)
     for seed in range(3):
         rows = np.stack([quantile_codes(column, 3) for column in planted_activity(np.random.default_rng(seed)).T], 1)
         matrix = pc(rows, 0.05, method, uc_priority=BOTH_HEADS, max_k=2, show_progress=False).G.graph
-        directed, undirected, _ = _search(Contingency(rows, method, counts_per_freedom=0), NAMES, 0.05, 2, BOTH_HEADS)
+        directed, undirected, _ = _search(contingency(rows, method, counts_per_freedom=0), NAMES, 0.05, 2, BOTH_HEADS)
         assert (set(directed), {frozenset(edge) for edge in undirected}) == matrix_edges(matrix, NAMES)
 
 
@@ -184,7 +171,7 @@ def matrix_edges(matrix: np.ndarray, names: Sequence[str]) -> tuple[set, set]:
 
 def test_a_conditional_test_on_too_few_clips_removes_no_edge():
     codes = np.random.default_rng(0).integers(3, size=(50, 4))
-    test = Contingency(codes, "chisq")
+    test = contingency(codes, "chisq")
     assert test(0, 1, (2,)) == 0.0  # 50 clips < 5 x 12 degrees of freedom
     assert test(0, 1, ()) > 0.0
 
@@ -198,10 +185,92 @@ def test_fisher_z_calls_a_determined_column_independent():
     assert FisherZ(np.corrcoef(np.column_stack([columns, first[:, 0]]).T), 100)(0, 1, (3,)) == 1.0
 
 
+# --- resamples
+
+
+def resampling(activity: np.ndarray, **settings) -> tuple[list[RegionGraph], list[np.ndarray]]:
+    """Returns the graphs of 6 resamples of people who have 3 to 9 clips, and the rows of each by the same draws."""
+    people = np.repeat(np.arange(30), 3 + np.arange(30) % 7)[: len(activity)]
+    chosen = replace(SETTINGS, bootstraps=6, **settings)
+    subjects = [f"s{person:02d}" for person in people]
+    graphs = list(resampled(activity, NAMES, settings=chosen, subjects=subjects, rng=np.random.default_rng(5)))
+    count = people.max() + 1
+    draws = np.random.default_rng(5).integers(count, size=(6, count))
+    return graphs, [np.concatenate([np.flatnonzero(people == person) for person in drawn]) for drawn in draws]
+
+
+def odd_activity() -> np.ndarray:
+    """Planted activity with a region that moves in one person alone, and one that differs from another in one."""
+    activity = planted_activity(np.random.default_rng(0))
+    activity[:, NAMES.index("eye-left")] = np.arange(174) < 3
+    activity[:, NAMES.index("lips")] = activity[:, NAMES.index("cheek-left")]
+    activity[-3:, NAMES.index("lips")] = activity[:3, NAMES.index("lips")]
+    return activity
+
+
+def test_resamples_have_the_graphs_that_counting_their_rows_gives():
+    codes = np.stack([quantile_codes(column, 3) for column in odd_activity().T], axis=1)
+    graphs, rows = resampling(odd_activity())
+    as_coded = replace(SETTINGS, method="action-units")  # the chi-square test on codes as they are
+    assert graphs == [graph_of(codes[drawn], NAMES, as_coded) for drawn in rows]
+    assert len({graph.dropped for graph in graphs}) > 1
+    assert len({graph.directed for graph in graphs}) == 6
+    graphs, rows = resampling(codes, method="action-units")
+    assert graphs == [graph_of(codes[drawn], NAMES, as_coded) for drawn in rows]
+    graphs, rows = resampling(odd_activity(), method="fisher-z")
+    assert graphs == [graph_of(odd_activity()[drawn], NAMES, replace(SETTINGS, method="fisher-z")) for drawn in rows]
+
+
+@pytest.mark.parametrize("method", ["chisq", "gsq"])
+def test_p_values_of_resamples_are_causal_learns_on_their_rows(method):
+    from causallearn.utils.cit import CIT
+
+    rng = np.random.default_rng(2)
+    people = np.repeat(np.arange(20), 3 + np.arange(20) % 5)
+    codes = rng.integers(3, size=(len(people), 5))
+    codes[:, 1] = (codes[:, 0] + (rng.random(len(people)) < 0.4)) % 3
+    codes[:, 4] = people == 0  # not every resample has both values
+    draws = rng.integers(20, size=(6, 20))
+    times = np.stack([np.bincount(drawn, minlength=20) for drawn in draws])
+    tables = Resampled(codes, people, times, method, counts_per_freedom=0)
+    assert set(times[:, 0] > 0) == {False, True}
+    for number, drawn in enumerate(draws):
+        theirs = CIT(codes[np.concatenate([np.flatnonzero(people == person) for person in drawn])], method)
+        for x, y, given in [(0, 1, ()), (0, 4, ()), (1, 0, (2,)), (2, 3, (0, 4)), (0, 1, (2, 3))]:
+            assert tables.p_values(x, y, given)[number] == pytest.approx(theirs(x, y, given), rel=1e-9, abs=1e-15)
+            assert tables.test(number, [1, 2, 0, 3, 4])(2, 0, [1]) == tables.p_values(0, 1, (2,))[number]
+
+
+def test_a_resample_on_too_few_clips_is_not_tested_while_its_neighbours_are():
+    codes = np.random.default_rng(0).integers(3, size=(120, 3))
+    tables = Resampled(codes, np.repeat([0, 1], 60), np.array([[1, 1], [1, 0]]), "chisq", 1)
+    few = Resampled(codes, np.repeat([0, 1], 60), np.array([[1, 1], [1, 0]]), "chisq", 6)
+    p = tables.p_values(0, 1, (2,))
+    assert (p > 0).all()
+    assert few.p_values(0, 1, (2,)).tolist() == [p[0], 0.0]  # 120 and 60 clips, 72 asked
+    assert (few.p_values(0, 1, ()) > 0).all()
+
+
+def test_a_value_that_a_resample_lacks_asks_no_clips_of_it():
+    codes = np.random.default_rng(0).integers(2, size=(120, 3))
+    codes[60:64, 0] = 2  # the second person alone
+    tables = Resampled(codes, np.repeat([0, 1], 60), np.array([[1, 1], [2, 0]]), "chisq", 40)
+    both, first = tables.p_values(0, 1, (2,))
+    assert both == 0.0  # 120 clips, 160 asked
+    assert first == contingency(np.tile(codes[:60], (2, 1)), "chisq", 40)(0, 1, (2,)) > 0  # 80 asked
+
+
+def test_votes_share_a_lead_and_count_who_has_none():
+    alone = RegionGraph(regions=("a", "b", "c"), directed=(("a", "b"), ("a", "c"), ("b", "c")))
+    shared = replace(alone, directed=(("a", "c"), ("b", "c")))
+    none = replace(alone, directed=(), undirected=(("a", "b"),))
+    assert votes([alone, shared, none, none]) == {"a": 1.5, "b": 0.5, NOBODY: 2.0}
+
+
 # --- the winner
 
 
-def never(names: Sequence[str]) -> Mapping[str, float]:
+def never() -> Mapping[str, float]:
     raise AssertionError("no tie stands")
 
 
@@ -210,8 +279,8 @@ def never(names: Sequence[str]) -> Mapping[str, float]:
     [
         ([("c", "a"), ("c", "b"), ("a", "b")], [], never, "c", "out-degree", ()),
         ([("b", "a"), ("c", "a")], [("c", "d")], never, "c", "half-undirected", ("b", "c")),
-        ([("b", "a"), ("c", "a")], [], lambda names: {"b": 2.0, "c": 5.0}, "c", "bootstrap", ("b", "c")),
-        ([("b", "a"), ("c", "a")], [], lambda names: {"b": 5.0, "c": 5.0}, "b", "index", ("b", "c")),
+        ([("b", "a"), ("c", "a")], [], lambda: {"b": 2.0, "c": 5.0}, "c", "bootstrap", ("b", "c")),
+        ([("b", "a"), ("c", "a")], [], lambda: {"b": 5.0, "c": 5.0}, "b", "index", ("b", "c")),
         ([], [("a", "b")], never, None, "no directed edge", ()),
     ],
 )

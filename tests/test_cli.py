@@ -208,13 +208,16 @@ def test_a_failure_is_told_and_is_the_status(cli_apart, mini, copy):
     trained, attacked = summary["failures"]
     assert trained["unit"] == "train s orl-motion s01"
     assert str(weights) in trained["error"]
-    assert attacked == {"unit": "attack s orl-motion s01", "error": "not run, because train s orl-motion s01 failed"}
+    assert attacked == {
+        "unit": "attack sticker s orl-motion s01",
+        "error": "not run, because train s orl-motion s01 failed",
+    }
     told = answer.err.splitlines()
     assert told[0] == f"failed: {trained['unit']}: {trained['error']}"
     assert told[1] == f"failed: {attacked['unit']}: {attacked['error']}"
     assert all(line.startswith("MLflow at") for line in told[2:])
     assert "Traceback" not in answer.err
-    assert "attack s orl-motion s01" in (copy / "report" / "index.html").read_text()
+    assert "attack sticker s orl-motion s01" in (copy / "report" / "index.html").read_text()
 
 
 def test_a_run_ends_well_without_mlflow_and_shows_progress_on_a_terminal(mini, tmp_path):

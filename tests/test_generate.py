@@ -91,6 +91,33 @@ def test_the_centre_needs_no_face(cli_here, photos, tmp_path):
     assert attacked[70:130, 70:130, ::-1].astype(float) == pytest.approx(expected, abs=0.51)
 
 
+def test_a_sticker_is_turned_clockwise_and_lets_the_picture_through(cli_here, photos, tmp_path):
+    options = ("--photos", photos, "--side", "0.3", "--rotation", "90", "--opacity", "0.5")
+    assert cli_here("generate", tmp_path / "out", *options).status == 0
+    clean, attacked = read(photos / "wall.png"), read(tmp_path / "out" / "monkey" / "wall.png")
+    shown = np.rot90(stickers.resized(stickers.load("monkey"), 60, 60), -1, axes=(1, 2))
+    colour, alpha = shown[:3].transpose(1, 2, 0), shown[3][..., None] / 2
+    expected = clean[:, :, ::-1].astype(float)
+    expected[70:130, 70:130] = (1 - alpha) * expected[70:130, 70:130] + alpha * colour
+    assert attacked[:, :, ::-1].astype(float) == pytest.approx(expected, abs=0.51)
+
+
+def test_a_sticker_bends_over_a_face_and_over_nothing_else(cli_here, photos, tmp_path):
+    widths = {}
+    for placement in ("left-cheek", "centre"):
+        for bend in ((), ("--bend",)):
+            out = tmp_path / placement / ("bent" if bend else "flat")
+            answer = cli_here("generate", out, "--photos", photos, "--placement", placement, *bend)
+            assert answer.status == 0
+            changed = (read(out / "monkey" / "me.png") != read(photos / "me.png")).any(axis=2)
+            widths[out.parent.name, out.name] = np.ptp(np.nonzero(changed)[1])
+            assert (out / "monkey" / "wall.png").exists() == (placement == "centre" and not bend)
+    wall = f"'{photos / 'wall.png'}' was skipped: no face was found in it, over which the sticker could bend."
+    assert wall in answer.err.splitlines()
+    assert widths["left-cheek", "bent"] < 0.9 * widths["left-cheek", "flat"]
+    assert 0.85 * widths["centre", "flat"] < widths["centre", "bent"] <= widths["centre", "flat"]
+
+
 def test_size_is_that_of_every_picture(cli_here, photos, tmp_path):
     answer = cli_here("generate", tmp_path / "out", "--photos", photos, "--size", "64x48")
     assert answer.status == 0
@@ -159,6 +186,19 @@ def test_a_subject_of_the_corpus_with_two_stickers(cli_here, orl_motion, tmp_pat
     assert areas[0] == pytest.approx(areas[1], abs=0.03)
 
 
+def test_a_corpus_sticker_bends_over_the_cheek(cli_here, orl_motion, tmp_path):
+    options = ("--sticker", "sun", "--subject", "s02", "--placement", "right-cheek")
+    for name, bend in (("flat", ()), ("bent", ("--bend",))):
+        assert cli_here("generate", tmp_path / name, *options, *bend).status == 0
+    assert pictures(tmp_path / "flat") == pictures(tmp_path / "bent")
+    position = next(number for number, clip in enumerate(orl_motion.clips) if clip.subject == "s02")
+    first = f"sun/{orl_motion.clips[position].clip}/000.png"
+    clean = orl_motion.frames[position][0].repeat(3, axis=2)
+    changed = [(read(tmp_path / name / first)[:, :, ::-1] != clean).any(axis=2) for name in ("flat", "bent")]
+    flat, bent = (np.ptp(np.nonzero(mask)[1]) for mask in changed)
+    assert 0.5 * flat < bent < 0.9 * flat
+
+
 def test_a_causal_place_is_that_of_the_subjects_own_fold(cli_here, orl_motion, store_of_two_folds, tmp_path):
     from austicker.submission import graphs
 
@@ -178,12 +218,13 @@ def store_of_two_folds(orl_motion, tmp_path):
     """A store with the graphs of two people's folds, whose winners differ."""
     store = Store(tmp_path / "store")
     job = {"name": "x", "description": "", "protocol": "loso", "corpora": [{"name": "orl-motion"}], "models": []}
-    job |= {"discovery": {}, "attacks": [], "seeds": [0]}
+    job |= {"discovery": {}, "attacks": [], "seeds": [0], "only": {}}
     places = {"s01": "lips", "s21": "eye-left"}
     for subject, winner in places.items():
         graph = {"regions": ["lips", "eye-left"], "directed": [], "undirected": [], "bidirected": []}
-        store.write_json(layout.graph(subject), graph | {"dropped": [], "tied": [], "winner": winner})
+        store.write_sealed(layout.graph(subject), graph | {"dropped": [], "tied": [], "winner": winner})
     record = {"job": job, "inputs": {}, "cells": [], "corpora": {}, "weights": [], "provenance": {}}
+    record |= {"choices": [], "skipped": []}
     store.write_json(layout.JOB, record | {"graphs": [["orl-motion", name, name] for name in places]})
     return store
 
@@ -206,6 +247,8 @@ def test_people_without_a_graph_are_refused_before_anything_is_written(cli_here,
         (("--side", "0"), "side"),
         (("--side", "1.5"), "side"),
         (("--side", "nan"), "side"),
+        (("--rotation", "nan"), "rotation nan"),
+        (("--opacity", "1.5"), "opacity 1.5"),
         (("--placement", "nose"), "Unknown placement 'nose'"),
         (("--placement", "region/*"), "several"),
         (("--placement", "causal"), "causal graph"),

@@ -16,7 +16,7 @@ import pytest
 
 from austicker import job as jobs
 from austicker.regions import NAMES, POSITIONS
-from austicker.types import AustickerError
+from austicker.types import AustickerError, DiscoverySettings
 
 SHIPPED = sorted((Path(__file__).parents[1] / "jobs").glob("*.toml"))
 DEMO = Path(__file__).parents[1] / "jobs" / "demo.toml"
@@ -109,7 +109,7 @@ def test_a_users_sticker_and_folder_round_trip_and_are_found_beside_the_job(tmp_
 def test_defaults_are_filled_in(tmp_path):
     job = jobs.check(with_changes({"attacks": None}), "mine.toml", tmp_path)
     assert (job.protocol, job.seeds, job.description) == ("loso", (0,), "")
-    assert job.discovery == jobs.DiscoverySettings()
+    assert job.discovery == DiscoverySettings()
     (attack,) = job.attacks
     assert (attack.name, attack.label, attack.side, attack.variant) == ("sticker", "sticker", 0.2, "same-place")
     assert len(attack.stickers) == 8
@@ -144,7 +144,7 @@ BAD = {
     "attack": ({"attacks.0.name": "stikcer"}, "Unknown attack 'stikcer'", "sticker"),
     "placement": ({"attacks.0.placements": ["region/chinn"]}, "Unknown placement 'region/chinn'", "region/chin"),
     "pattern": ({"attacks.0.placements": ["regoin/*"]}, "Unknown placement 'regoin/*'", "region/*"),
-    "corpus": ({"corpora.0.name": "orl"}, "Unknown corpus 'orl'", "orl-motion"),
+    "corpus": ({"corpora.0.name": "orlmotion"}, "Unknown corpus 'orlmotion'", "orl-motion"),
     "protocol": ({"protocol": "los"}, "Unknown protocol 'los'", "loso"),
     "method": ({"discovery.method": "chisquare"}, "Unknown discovery method 'chisquare'", "chi-square"),
     "variant": ({"attacks.0.variant": "per-frames"}, "'per-frames' of 'attacks.0.variant'", "per-frame"),
@@ -226,7 +226,7 @@ def test_a_bad_value_is_one_sentence_that_names_file_and_fault_and_what_was_mean
 
 
 def test_a_name_near_nothing_is_answered_with_all_that_is_known(tmp_path):
-    unknown = {"protocol": "x", "discovery.method": "x", "models.0.name": "x", "x": 1, "corpora.0.name": "x"}
+    unknown = {"protocol": "x", "discovery.method": "x", "models.0.name": "zz", "x": 1, "corpora.0.name": "x"}
     for key, value in unknown.items():
         assert re.search(r"; known: [a-z]", refusal({key: value}, tmp_path)), key
 

@@ -11,6 +11,8 @@ import pytest
 import austicker
 from austicker.attacks import ATTACKS
 from austicker.corpora import CORPORA
+from austicker.foreign import FOREIGN
+from austicker.foreign.kinds import Kind
 from austicker.models import MODELS
 from austicker.placements import PLACEMENTS
 
@@ -35,13 +37,18 @@ ROOMS = [
     "folds",
     "protocols",  # which clips in which classes, divided by folds
     "stickers",
+    "wearing",  # a sticker turned, faded and bent
     "models",
     "training",
     "weights",  # trained recognisers in a store
+    "victims",  # what an attack may ask of a recogniser
+    "foreign",  # recognisers trained elsewhere
     "independence",  # the tests that the causal search asks
     "causal",
+    "choices",  # regions that other rules would choose
     "planted_truth",
     "placements",
+    "depth",  # how a face curves away, over which a sticker bends
     "attacks",
     "results",
     "identity",  # hashes records of the rooms above
@@ -49,6 +56,7 @@ ROOMS = [
     "parcel",  # a job packed for another machine
     "shard",  # one fold's clips before one recogniser
     "plan",
+    "ready",  # recognisers trained, read or opened for a task
     "stages",  # the pure stages, of which grid knows only that they are functions of a task
     "grid",
     "prepare",  # packs the corpora of a user's folders on the grid
@@ -74,6 +82,9 @@ DOORS = {
     "typer": "cli",
     "mediapipe": "faces",
     "dlib": "faces",
+    "h5py": "foreign",
+    "onnxruntime": "foreign",
+    "ai_edge_litert": "foreign",
 }
 VAGUE = {"utils", "util", "common", "helpers", "misc"}
 
@@ -151,3 +162,7 @@ def test_every_part_on_a_shelf_can_be_imported_and_called(shelf):
     assert shelf.names()
     for name in shelf.names():
         assert callable(shelf[name])
+
+
+def test_every_kind_of_foreign_recogniser_can_be_imported():
+    assert {name for name in FOREIGN.names() if isinstance(FOREIGN[name], Kind)} == set(FOREIGN.names())

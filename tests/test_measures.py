@@ -194,9 +194,40 @@ def test_best_region_elsewhere_never_sees_the_subject() -> None:
 
 
 def test_families_of_placements() -> None:
-    names = ["causal", "region/chin", "chin", "random/3", "centre", "plugin/7"]
-    found = pl.DataFrame({"placement": names}).select(placements.family())["family"].to_list()
-    assert found == ["causal", "region", "named position", "random", "centre", "plugin"]
+    names = {
+        "causal": "causal",
+        "causal/per-class": "causal/per-class",
+        "control/blank": "control/blank",
+        "control/random-region/4": "control/random-region",
+        "region/chin": "region",
+        "chin": "named position",
+        "random/3": "random",
+        "random": "random search",
+        "rhde": "rhde",
+        "centre": "centre",
+        "plugin/7": "plugin",
+    }
+    found = pl.DataFrame({"placement": list(names)}).select(placements.family())["family"].to_list()
+    assert found == list(names.values())
+
+
+def test_entries_pool_draws_and_keep_searches_apart_by_their_label() -> None:
+    rows = [
+        ("sticker", "random/3", "random mean"),
+        ("random", "random", "random search"),
+        ("rhde", "rhde", "rhde"),
+        ("rhde small", "rhde", "rhde small"),
+        ("sticker", "control/random-region/2", "control/random-region"),
+        ("sticker", "causal/stable", "causal/stable"),
+        ("sticker", "region/chin", "region/chin"),
+    ]
+    table = pl.DataFrame(rows, schema=["attack", "placement", "expected"], orient="row")
+    assert table.select(placements.entry())["entry"].to_list() == table["expected"].to_list()
+
+
+def test_the_search_random_is_no_draw_of_the_random_placement() -> None:
+    draw, search = verdict("s0", "c0", placement="random/1"), verdict("s0", "c0", placement="random", attacked_pred=1)
+    assert draw_rates(frame([draw, search]))["error_asr"].to_list() == [0.0]
 
 
 def test_the_planted_grid_has_its_clips() -> None:

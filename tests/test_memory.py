@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from austicker.attacks.oracle import Oracle
-from austicker.attacks.sticker import attack
+from austicker.attacks.looks import looks_at
+from austicker.attacks.oracle import Asked, Oracle
+from austicker.attacks.sticker import Settings, attack
 from austicker.attacks.trials import Trials
 from austicker.memory import halving
 
@@ -65,11 +67,13 @@ def test_a_halved_attack_gives_the_same_answers_and_counts_each_clip_once():
     count, size = 12, 8
     trials = Trials(
         frames=torch.arange(count).float().reshape(count, 1, 1, 1, 1).expand(-1, 2, 1, size, size).contiguous(),
-        clip=torch.arange(count),
+        clip=np.arange(count),
         stickers=torch.zeros(1, 4, 2, 2),
-        sticker=torch.zeros(count, dtype=torch.long),
-        centres=torch.full((count, 2, 2), 0.5),
-        shown=torch.ones(count, 2, dtype=torch.bool),
+        sticker=np.zeros(count, np.int64),
+        shown=np.ones((count, 2), bool),
+        faces=[],
+        looks=looks_at(np.full((count, 2), 0.5)),
+        batch=count,
     )
     shown: list[int] = []
 
@@ -79,8 +83,8 @@ def test_a_halved_attack_gives_the_same_answers_and_counts_each_clip_once():
         shown.append(len(frames))
         return frames.mean((1, 2, 3, 4))[:, None]
 
-    oracle = Oracle(scores, trials=count, budget=1)
-    answers = attack(oracle, trials, batch=count)
-    assert answers[:, 0].tolist() == list(range(count))
-    assert oracle.queries.tolist() == [1] * count
+    oracle = Oracle(Asked(name="small", scores=scores), [0] * count, access="scores", budget=1)
+    attack(oracle, trials, Settings())
+    assert [float(oracle.record(trial)[1][0]) for trial in range(count)] == list(range(count))
+    assert oracle.ledger.queries.tolist() == oracle.ledger.unique.tolist() == [1] * count
     assert sum(shown) == count

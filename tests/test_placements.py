@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from austicker import placements, regions
+from austicker import choices, placements, regions
+from austicker.choices import RegionChoice
 from austicker.placements import random
 from austicker.placements.scene import ClipScene, Scene
 from austicker.placements.variants import VARIANTS, track
@@ -40,8 +41,17 @@ def graph(winner: str | None) -> RegionGraph:
     return RegionGraph(regions=regions.NAMES, directed=directed, winner=winner)
 
 
+def choice(kind: str, winner: str | None = "chin", by_class: tuple[str | None, ...] = ()) -> RegionChoice:
+    return RegionChoice(kind=kind, winner=winner, by_class=by_class, scores=(), decided_by="")
+
+
+CHOICES = {kind: choice(kind) for kind in (*choices.KINDS, "tuned")}
+CHOICES["per-class"] = choice("per-class", None, ("glabella", None, "philtrum"))
+
+
 def scene(winner: str | None = "lips", shift: tuple[float, float] = (0, 0)) -> Scene:
-    return Scene(landmarks=face() + np.float32(shift), aspect=ASPECT, graph=graph(winner))
+    landmarks = face() + np.float32(shift)
+    return Scene(landmarks=landmarks, aspect=ASPECT, graph=graph(winner), choices=CHOICES, label=2)
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -50,7 +60,7 @@ def generator(seed: int = 0) -> np.random.Generator:
 
 def test_every_name_places_under_its_own_name_and_on_the_face():
     names = placements.all_names(3)
-    assert len(names) == len(set(names)) == 1 + 14 + 5 + 1 + 3
+    assert len(names) == len(set(names)) == (1 + 3) + 14 + 5 + 1 + 3 + 6
     for name in names:
         placement = placements.place(name, scene(), generator())
         assert placement is not None
@@ -77,6 +87,59 @@ def test_causal_without_a_graph_is_refused():
         placements.place("causal", Scene(landmarks=face(), aspect=ASPECT), generator())
 
 
+def test_every_choice_has_its_placement_and_goes_where_it_says():
+    assert {kind for name in placements.all_names() for kind in placements.needs(name)} == {"graph", *CHOICES}
+    for number, kind in enumerate(CHOICES):
+        name = f"causal/{kind}" if kind in ("stable", "per-class", "per-subject") else f"control/{kind}"
+        made = choice(kind, regions.NAMES[number], (regions.NAMES[number],))
+        here = Scene(landmarks=face(), aspect=ASPECT, choices={kind: made}, label=0)
+        assert placements.place(name, here, generator()).region == regions.NAMES[number]
+
+
+def test_per_class_goes_where_the_class_of_the_clip_says():
+    def at(label: int | None) -> Placement | None:
+        here = Scene(landmarks=face(), aspect=ASPECT, choices=CHOICES, label=label)
+        return placements.place("causal/per-class", here, generator())
+
+    assert (at(0).region, at(1), at(2).region) == ("glabella", None, "philtrum")
+    for unknown in (None, 3, -1):
+        with pytest.raises(AustickerError, match="needs the class of a clip"):
+            at(unknown)
+
+
+@pytest.mark.parametrize("name", placements.all_names())
+def test_a_placement_needs_what_it_says_and_nothing_else(name):
+    bare = Scene(landmarks=face(), aspect=ASPECT, label=2)
+    needs = placements.needs(name)
+    given = Scene(
+        landmarks=face(),
+        aspect=ASPECT,
+        graph=graph("lips") if "graph" in needs else None,
+        choices={kind: CHOICES[kind] for kind in needs if kind != "graph"},
+        label=2,
+    )
+    assert placements.place(name, given, generator()) == placements.place(name, scene(), generator())
+    if needs:
+        with pytest.raises(AustickerError, match=r"needs .*fold"):
+            placements.place(name, bare, generator())
+
+
+def test_a_choice_without_a_winner_has_no_placement():
+    silent = {kind: choice(kind, None, (None,)) for kind in CHOICES}
+    here = Scene(landmarks=face(), aspect=ASPECT, choices=silent, label=0)
+    names = [name for name in placements.all_names() if placements.needs(name) not in ((), ("graph",))]
+    assert len(names) == 8
+    assert [placements.place(name, here, generator()) for name in names] == [None] * 8
+
+
+def test_a_random_region_is_each_of_the_fourteen_alike():
+    rng, here = generator(3), scene()
+    drawn = [placements.place("control/random-region", here, rng).region for _ in range(1400)]
+    counts = np.array([drawn.count(name) for name in regions.NAMES])
+    assert counts.sum() == 1400
+    assert np.abs(counts - 100).max() < 5 * np.sqrt(100)
+
+
 def test_regions_and_positions_follow_the_landmarks_and_the_centre_does_not():
     moved = np.array([0.03, -0.02])
     for name in ("region/philtrum", *regions.POSITIONS, "centre"):
@@ -94,9 +157,9 @@ def test_positions_lie_where_their_names_say():
 
 @pytest.mark.parametrize("argument", ["chinn", ""])
 def test_policies_refuse_arguments_they_do_not_know(argument):
-    for name in (f"region/{argument}", f"position/{argument}", f"causal/{argument}", f"centre/{argument}"):
+    for policy in ("region", "position", "causal", "control", "centre"):
         with pytest.raises(AustickerError, match=r"\.$"):
-            placements.place(name, scene(), generator())
+            placements.place(f"{policy}/{argument}", scene(), generator())
 
 
 def inside(point: Point, hull: np.ndarray) -> float:
@@ -156,6 +219,9 @@ def test_patterns_expand_once_and_in_order():
     assert placements.expand(["region/*"], 1) == placements.expand(["region"], 1)
     assert placements.expand(["region/cheek-*", "causal"], 1) == ("region/cheek-left", "region/cheek-right", "causal")
     assert placements.expand(["*"], 2) == placements.all_names(2)
+    assert placements.expand(["causal/*"], 1) == ("causal/stable", "causal/per-class", "causal/per-subject")
+    controls = ("permuted", "blank", "correlation", "motion", "tuned", "random-region")
+    assert placements.expand(["control/*"], 1) == tuple(f"control/{name}" for name in controls)
     assert placements.expand(["random/7"], 1) == ("random/7",)
 
 
@@ -168,7 +234,10 @@ def test_patterns_expand_once_and_in_order():
         ("cheek-left", "region/cheek-left"),
         ("random/0", "random/1"),
         ("region/nose*", "region/"),
-        ("zzz", "known: causal, region"),
+        ("causal/stabel", "causal/stable"),
+        ("control/motoin", "control/motion"),
+        ("control/none-of-them", "control/"),
+        ("zzz", "known: causal, control, region"),
     ],
 )
 def test_unknown_patterns_are_answered_with_the_nearest_name(pattern, nearest):
@@ -188,14 +257,18 @@ def test_a_policy_of_another_package_takes_part(monkeypatch):
     assert "corner" in placements.all_names()
     assert placements.place("corner/top", scene(), generator()).name == "corner/top"
     assert placements.place("corner/never", scene(), generator()) is None
+    assert placements.needs("corner/top") == ("graph",)
 
 
 def moving_clip() -> ClipScene:
     shifts = np.array([(0, 0), (0.02, 0.01), (0.04, 0.0)], np.float32)
-    return ClipScene(landmarks=face() * 0.7 + 0.1 + shifts[:, None], aspect=ASPECT, apex=2, graph=graph("lips"))
+    landmarks = face() * 0.7 + 0.1 + shifts[:, None]
+    return ClipScene(landmarks=landmarks, aspect=ASPECT, apex=2, graph=graph("lips"), choices=CHOICES, label=2)
 
 
-@pytest.mark.parametrize("name", ["causal", "region/chin", "forehead", "random/1"])
+@pytest.mark.parametrize(
+    "name", ["causal", "causal/per-class", "control/random-region", "region/chin", "forehead", "random/1"]
+)
 def test_variants_place_as_they_say(name):
     clip = moving_clip()
     still, moving, apex = (track(name, variant, clip, generator(3)) for variant in VARIANTS)

@@ -105,16 +105,18 @@ def test_a_task_needs_only_tasks_that_stand_before_it(tmp_path):
 
 
 @pytest.mark.parametrize(("rows", "cells"), [(6, [2, 2, 2, 3, 3, 3, 3]), (1, [1] * 18), (18, [6, 6, 6])])
-def test_a_large_shard_is_several_tasks_that_need_the_same(tmp_path, monkeypatch, rows, cells):
+def test_a_large_shard_is_several_tasks_that_need_what_their_cells_read(tmp_path, monkeypatch, rows, cells):
     """Folds of 3, 2 and 2 test clips with 6 cells each: a task is as large as it may be, and one cell at least."""
-    monkeypatch.setattr(plan, "TASK_ROWS", rows)
+    monkeypatch.setattr(plan.record, "TASK_ROWS", rows)
     found = grid()
     tasks = found.tasks(Store(tmp_path))
     attacks = [task for task in tasks if task.stage == "attack"]
     assert [len(task.cells) for task in attacks] == cells
     assert [cell for task in attacks for cell in task.cells] == [cell for shard in found.shards for cell in shard.cells]
     assert stages(tasks) == {"train": 3, "discover": 3, "attack": len(cells)}
-    assert len({task.needs for task in attacks}) == 3
+    for task in attacks:
+        reads = any(cell.placement == "causal" for cell in task.cells)
+        assert [need.partition("-")[0] for need in task.needs] == ["train", "discover"][: 1 + reads]
     for task in tasks:
         finish(Store(tmp_path), task)
     assert found.tasks(Store(tmp_path)) == ()
@@ -122,7 +124,7 @@ def test_a_large_shard_is_several_tasks_that_need_the_same(tmp_path, monkeypatch
 
 def test_a_task_is_the_same_at_a_worker_and_its_cells_are_sent_in_columns(tmp_path):
     tasks = grid(attacks=(attack(placements=tuple(f"random/{draw}" for draw in range(1, 101))),)).tasks(Store(tmp_path))
-    assert {task.stage for task in tasks} == {"train", "discover", "attack"}
+    assert {task.stage for task in tasks} == {"train", "attack"}
     assert pickle.loads(pickle.dumps(tasks)) == tasks
     one_by_one = {Cell.__qualname__.encode() in pickle.dumps(task.cells) for task in tasks if task.cells}
     assert one_by_one == {True}
@@ -237,7 +239,7 @@ def plan_settings(**changes: Any) -> Any:
 def test_a_task_has_a_title_for_people(tmp_path):
     tasks = grid().tasks(Store(tmp_path))
     assert [task.title for task in tasks[:3]] == [
-        "train stcnn-w0.25 orl-motion ann", "discover orl-motion ann", "attack stcnn-w0.25 orl-motion ann",
+        "train stcnn-w0.25 orl-motion ann", "discover orl-motion ann", "attack sticker stcnn-w0.25 orl-motion ann",
     ]  # fmt: skip
 
 
@@ -254,10 +256,10 @@ def loaded_after(code: str) -> set[str]:
 def test_planning_imports_neither_ray_nor_torch_nor_mlflow(tmp_path):
     code = f"""
 from pathlib import Path
-from austicker import job, plan
+from austicker import corpora, job, plan
 from austicker.store import Store
 from planted_corpus import corpus
-plan.corpora.open_corpus = lambda *_: corpus()
+corpora.open_corpus = lambda *_: corpus()
 read = job.read(Path({str(HERE.parent / "jobs" / "demo.toml")!r}), ["corpora.0.folds=2"])
 assert plan.expand(read).tasks(Store({str(tmp_path)!r}))
 """

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from planted_report import CLIPS, PEOPLE, context, run
 
-from austicker.report import canvas, discovery, formats, heatmaps, tables, write_report
+from austicker.report import canvas, discovery, formats, heatmaps, rivals, tables, write_report
 from austicker.report.headline import headlines
 from austicker.report.page import Sheet, policy, render
 from austicker.report.published_layout import table_1
@@ -67,18 +67,8 @@ def test_positions_sum_over_corpora() -> None:
     assert counts["random mean"] == 2 * PEOPLE * (CLIPS - 0.5)
 
 
-def test_queries_stand_beside_the_published_formula() -> None:
-    table = tables.queries(run().with_columns(pl.when(placement="causal").then(7).otherwise(1).alias("queries")))
-    rows = {(row["attack"], row["placement_family"]): row for row in table.iter_rows(named=True)}
-    causal = rows["sticker", "causal"]
-    assert (causal["queries_mean"], causal["queries_max"], causal["published"]) == (7, 7, "number of images")
-    assert (causal["hidden_within_1"], causal["hidden_within_10"]) == (0, 1)
-    assert rows["rhde", "not run"]["queries_mean"] is None
-    assert "iterations × population" in rows["rhde", "not run"]["published"]
-
-
 def test_comparisons_find_the_planted_difference() -> None:
-    table = tables.comparisons(run())
+    table = rivals.comparisons(run())
     rows = {(row["sticker"], row["model"], row["b"]): row for row in table.iter_rows(named=True)}
     random = rows["sun", "mmnet", "random mean"]
     assert random["difference"] == pytest.approx(5 / 6)

@@ -21,6 +21,7 @@ from austicker.types import AustickerError, Verdict
 COLUMNS = [
     "cell", "corpus", "protocol", "fold", "subject", "clip", "model", "attack", "sticker", "placement", "region",
     "x", "y", "side", "seed", "label", "clean_pred", "attacked_pred", "clean_score", "attacked_score", "queries",
+    "unique", "repeated", "cached", "calls", "success_at", "rotation", "opacity", "outline", "answers",
 ]  # fmt: skip
 A, B, C = "a" * 20, "b" * 20, "c" * 20
 
@@ -57,7 +58,8 @@ def test_the_columns_are_the_contracts_in_its_order_on_disk_and_in_memory(tmp_pa
     assert frame(tmp_path, A).columns == COLUMNS
     schema = pq.read_schema(part)
     assert schema.names == COLUMNS
-    assert [name for name in COLUMNS if schema.field(name).nullable] == ["region", "x", "y"]
+    scores, worn = ["clean_score", "attacked_score"], ["rotation", "opacity", "outline", "answers"]
+    assert [name for name in COLUMNS if schema.field(name).nullable] == ["region", "x", "y", *scores, *worn]
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -72,8 +74,12 @@ real = st.floats(allow_nan=False)
             Verdict,
             **dict.fromkeys([*COLUMNS[:10]], text) | {"cell": st.sampled_from([A, B]), "region": st.none() | text},
             **dict.fromkeys(["x", "y"], st.none() | real),
-            **dict.fromkeys(["side", "clean_score", "attacked_score"], real),
-            **dict.fromkeys(["seed", "label", "clean_pred", "attacked_pred", "queries"], number),
+            **dict.fromkeys(["clean_score", "attacked_score", "rotation", "opacity"], st.none() | real),
+            **dict.fromkeys(["seed", "label", "clean_pred", "attacked_pred", *COLUMNS[20:26]], number),
+            **dict.fromkeys(
+                ["outline", "answers"], st.none() | st.lists(st.floats(width=32, allow_nan=False)).map(tuple)
+            ),
+            side=real,
         ),
         max_size=5,
     )
@@ -82,7 +88,11 @@ def test_verdicts_come_back_as_they_were(tmp_path_factory, verdicts):
     folder = tmp_path_factory.mktemp("round")
     results.write_part(Store(folder), "faces", [A, B], verdicts)
     back = frame(folder, A, B)
-    assert sorted(map(repr, verdicts)) == sorted(repr(Verdict(**row)) for row in back.to_dicts())
+    rows = [
+        {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+        for row in back.to_dicts()
+    ]
+    assert sorted(map(repr, verdicts)) == sorted(repr(Verdict(**row)) for row in rows)
 
 
 def test_rows_come_sorted_by_cell_and_clip_from_every_folder(tmp_path):

@@ -1,6 +1,6 @@
-"""The shelf of attacks; listing them imports no torch.
+"""The shelf of attacks; listing them, and checking their settings, imports no torch.
 
-Another package adds an attack by an entry point in the group `austicker.attacks`.
+Another package adds an attack (`austicker.attacks.search.Attack`) by an entry point in the group `austicker.attacks`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from austicker.registry import Registry
 
 if TYPE_CHECKING:
-    from austicker.attacks.trials import Attack
+    from austicker.attacks.search import Attack
 
-ATTACKS: Registry[Attack] = Registry("attack", "austicker.attacks", {"sticker": "austicker.attacks.sticker:attack"})
+_NAMES = ("sticker", "random", "exhaustive", "dense", "rhde", "dopatch", "unified")
+ATTACKS: Registry[Attack] = Registry(
+    "attack", "austicker.attacks", {name: f"austicker.attacks.{name}:attack" for name in _NAMES}
+)

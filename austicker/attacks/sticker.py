@@ -2,25 +2,69 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from austicker.attacks.oracle import Oracle
-from austicker.attacks.trials import Trials
-from austicker.memory import halving
+import numpy as np
+
+from austicker import wearing
+from austicker.types import Access
+
+if TYPE_CHECKING:
+    from austicker.attacks.lockstep import Attempts
+    from austicker.attacks.oracle import Oracle
+    from austicker.attacks.trials import Trials
 
 
-def attack(oracle: Oracle, trials: Trials, *, batch: int) -> Tensor:
-    """Returns the recogniser's scores (n, classes) of every trial in order; only one batch is in memory at a time.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the sticker is worn.
 
-    Raises:
-        BudgetExceeded: the budget is less than one query.
-        ValueError: there is no trial.
+    Attributes:
+        rotation: degrees clockwise.
+        opacity: 0 to 1.
     """
-    if not len(trials):
-        raise ValueError("an attack needs at least one trial")
 
-    def asked(rows: slice) -> Tensor:
-        return oracle.ask(trials.composited(rows), torch.arange(rows.start, rows.stop))
+    rotation: float = 0.0
+    opacity: float = 1.0
 
-    return torch.cat(list(halving(asked, len(trials), batch)))
+    def __post_init__(self) -> None:
+        """Refuses values out of range."""
+        wearing.check(self.rotation, self.opacity)
+
+    @property
+    def queries(self) -> int:
+        """Returns the one query that the paper counts."""
+        return 1
+
+    def within(self, budget: int) -> Settings:
+        """Returns the settings as they are: less than one query is no attack."""
+        return self
+
+
+class Fixed:
+    """Shows each trial's sticker once, where the job's placement puts it."""
+
+    access: Access = "label"
+    settings: type[Any] = Settings
+    searches = False
+    wears = True
+    maps = False
+
+    def __call__(self, oracle: Oracle, trials: Trials, settings: Settings) -> Attempts:
+        """Attacks every trial.
+
+        Raises:
+            ValueError: there is no trial, or no look for it.
+        """
+        from austicker.attacks.lockstep import Attempts, ask_all
+
+        if trials.looks is None or not len(trials):
+            raise ValueError("the sticker attack needs at least one trial, each with a look")
+        worn = np.full(len(trials), 1.0)
+        looks = replace(trials.looks, rotation=worn * settings.rotation, opacity=worn * settings.opacity)
+        ask_all(oracle, trials, np.arange(len(trials)), looks)
+        return Attempts(looks=looks, at=np.ones(len(trials), np.int64))
+
+
+attack = Fixed()

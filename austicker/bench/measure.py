@@ -147,9 +147,13 @@ def _rounds(runner: _Runner, laid_out: Plan, pace: Pace, repeats: int, progress:
 def _shards(runner: _Runner, laid_out: Plan, pace: Pace, number: int) -> tuple[_Runner, Iterator[Task]]:
     """Returns so many shards of `SHARD_S` for one trained model, each cell a new random place, and their runner."""
     job, shard = runner.job, laid_out.shards[0]
-    rate = next(one.seconds for one in pace.rates() if one.stage == "attack" and one.model == shard.settings.label)
-    size = max(1, round(SHARD_S / (rate * len(shard.fold.test))))
     attack = job.attacks[0]
+    rate = next(
+        one.seconds
+        for one in pace.rates()
+        if (one.stage, one.model, one.attack) == ("attack", shard.settings.label, attack.label)
+    )
+    size = max(1, round(SHARD_S / (rate * len(shard.fold.test))))
     draws = math.ceil(size * number / len(attack.stickers))
     attack = replace(attack, random_draws=draws, placements=placements.expand(["random"], draws))
     drawn = replace(job, models=job.models[:1], attacks=(attack,))

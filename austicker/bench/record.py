@@ -125,7 +125,7 @@ def forecast(laid_out: Plan, tasks: Iterable[Task], measured: Measured) -> Forec
 
 
 def _kind(task: Task) -> str:
-    return " ".join(part for part in (task.stage, task.model, task.corpus) if part)
+    return " ".join(part for part in (task.stage, task.attack, task.model, task.corpus) if part)
 
 
 def in_words(found: Forecast) -> dict[str, str]:

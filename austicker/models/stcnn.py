@@ -26,10 +26,12 @@ POOL = 3
 @cache
 def area_weights(source: int, target: int) -> Tensor:
     """Returns the (target, source) weights of OpenCV's INTER_AREA along one axis: the share of each source pixel."""
-    edges = torch.arange(target + 1, dtype=torch.float64) * source / target
-    pixel = torch.arange(source, dtype=torch.float64)
-    overlap = torch.minimum(edges[1:, None], pixel + 1) - torch.maximum(edges[:-1, None], pixel)
-    return (overlap.clamp(min=0) * target / source).float()
+    # Kept for later calls, some of which take gradients: never a tensor of inference mode.
+    with torch.inference_mode(False):
+        edges = torch.arange(target + 1, dtype=torch.float64) * source / target
+        pixel = torch.arange(source, dtype=torch.float64)
+        overlap = torch.minimum(edges[1:, None], pixel + 1) - torch.maximum(edges[:-1, None], pixel)
+        return (overlap.clamp(min=0) * target / source).float()
 
 
 class STCNNetwork(nn.Module):

@@ -1,6 +1,7 @@
 """The shelf of placement policies and the names that a job may give; how stickers are drawn is not known here.
 
-A name is a policy and its argument, "region/chin" or "random/2"; the five positions of Fig. 4 go by their bare names.
+A name is a policy and its argument, "region/chin", "random/2" or "control/motion"; the five positions of Fig. 4 go by
+their bare names.
 Another package adds a policy by an entry point in the group `austicker.placements`.
 """
 
@@ -16,6 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from austicker import regions
+from austicker.placements import causal, control
 from austicker.placements.scene import Scene
 from austicker.registry import Registry, nearest
 from austicker.types import AustickerError, Placement
@@ -35,7 +37,10 @@ class Policy(Protocol):
         ...
 
 
-_OURS = {name: f"austicker.placements.{name}:place" for name in ("causal", "region", "position", "centre", "random")}
+_OURS = {
+    name: f"austicker.placements.{name}:place"
+    for name in ("causal", "control", "region", "position", "centre", "random")
+}
 PLACEMENTS: Registry[Policy] = Registry("placement", "austicker.placements", _OURS)
 
 
@@ -43,10 +48,12 @@ def all_names(random_draws: int = 1) -> tuple[str, ...]:
     """Returns every placement by its full name; a policy from another package by its bare name."""
     return (
         "causal",
+        *(f"causal/{kind}" for kind in causal.KINDS),
         *(f"region/{name}" for name in regions.NAMES),
         *regions.POSITIONS,
         "centre",
         *(f"random/{draw}" for draw in range(1, random_draws + 1)),
+        *(f"control/{kind}" for kind in control.KINDS),
         *(name for name in PLACEMENTS.names() if name not in _OURS),
     )
 
@@ -87,9 +94,18 @@ def _check(name: str, known: Sequence[str]) -> str:
     raise AustickerError(f"Unknown placement '{name}'{hint}.")
 
 
-def reads_graph(name: str) -> bool:
-    """Tells whether a placement may depend on the causal graph; of another package's policies it is assumed."""
-    return name not in regions.POSITIONS and name.partition("/")[0] not in ("region", "position", "centre", "random")
+def needs(name: str) -> tuple[str, ...]:
+    """Returns what of a fold's training clips a placement must be given, and may depend on.
+
+    "graph" is the causal graph, any other word a kind of `austicker.choices`; () where the face is all that counts.
+    Another package's policy is given the graph, and what is no policy, such as a search, nothing.
+    """
+    policy, slash, argument = name.partition("/")
+    if policy in ("region", "position", "centre", "random") or policy not in PLACEMENTS.names():
+        return ()
+    if policy == "control":
+        return (argument,) if argument in control.CHOSEN else ()
+    return (argument,) if policy == "causal" and slash else ("graph",)
 
 
 def place(name: str, scene: Scene, rng: np.random.Generator) -> Placement | None:

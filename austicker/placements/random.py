@@ -31,7 +31,9 @@ def outline(landmarks: Floats, *, aspect: float) -> NDArray[np.float64]:
         AustickerError: the landmarks span no face.
     """
     if not np.isfinite(landmarks).all():
-        raise AustickerError("Placement 'random' got landmarks that are not finite; check the corpus' landmarks.")
+        raise AustickerError(
+            "The face's outline cannot be drawn: its landmarks are not finite; check the corpus' landmarks."
+        )
     points = landmarks.astype(np.float64) * (aspect, 1.0)
     left, right = (points[brow].mean(axis=0) for brow in BROWS)
     normal = np.array([left[1] - right[1], right[0] - left[0]])
@@ -41,7 +43,9 @@ def outline(landmarks: Floats, *, aspect: float) -> NDArray[np.float64]:
     face = np.clip(np.concatenate([points, forehead]) / (aspect, 1.0), 0, 1)
     hull: NDArray[np.float64] = cv2.convexHull(face.astype(np.float32), clockwise=True)[:, 0].astype(np.float64)
     if _areas(hull, hull[0]).sum() <= 0:
-        raise AustickerError("Placement 'random' got landmarks that span no area; check the corpus' landmarks.")
+        raise AustickerError(
+            "The face's outline cannot be drawn: its landmarks span no area; check the corpus' landmarks."
+        )
     start = int(np.square(hull - face[0]).sum(axis=1).argmin())
     return np.roll(hull, -start, axis=0)
 

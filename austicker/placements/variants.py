@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from austicker.placements import place
 from austicker.placements.scene import ClipScene, Track
@@ -42,5 +43,12 @@ def track(name: str, variant: Variant, clip: ClipScene, rng: np.random.Generator
             return None
         placements.append(following)
     centres = np.array([(placement.centre.x, placement.centre.y) for placement in placements], np.float32)
-    shown = np.arange(frames) == clip.apex if variant == "apex-only" else np.ones(frames, np.bool_)
+    shown = shown_frames(variant, clip)
     return Track(placement=first, centres=np.broadcast_to(centres, (frames, 2)).copy(), shown=shown)
+
+
+def shown_frames(variant: Variant, clip: ClipScene) -> NDArray[np.bool_]:
+    """Returns which frames of a clip get the sticker, (frame,)."""
+    frames = np.arange(len(clip.landmarks))
+    shown: NDArray[np.bool_] = frames == clip.apex if variant == "apex-only" else frames >= 0
+    return shown

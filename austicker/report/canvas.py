@@ -16,6 +16,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 INK, MUTED, PALE = "#1f2933", "#66727f", "#dfe4ea"
 BLUE, VERMILION, GREEN = "#0072b2", "#d55e00", "#009e73"
 """Three of Okabe and Ito's colours, told apart with any colour vision."""
+SERIES = (BLUE, VERMILION, GREEN, "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's colours for lines, without yellow, which is too pale on white."""
 SEQUENTIAL = "cividis"
 DPI = 160
 

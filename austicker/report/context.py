@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from austicker.choices import RegionChoice
 from austicker.types import Box, Bytes, RegionGraph
 
 Json = Mapping[str, Any]
@@ -47,7 +48,12 @@ class CorpusInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """A recogniser's settings; `reduced` says in words how it is smaller than published, or is ""."""
+    """A recogniser's settings.
+
+    Attributes:
+        parameters: how many it has, or 0 where nobody counted them, as in a foreign recogniser.
+        reduced: in words how it is smaller than published, or "".
+    """
 
     settings: Json
     parameters: int
@@ -66,8 +72,11 @@ class Context:
         models: by label, which is the verdicts' `model`.
         graphs: by (corpus, fold).
         truth: by (corpus, fold), scores of a graph against the planted one (`planted_truth.against_truth`).
+        choices: by (corpus, fold, kind), the regions that other rules chose.
+        skipped: sentences that say which attack was not run on which recogniser, and why.
         failures: one mapping per failed shard, printed as it is.
         face: (h, w, 3) uint8 RGB mean face, or None.
+        face_corpus: whose face it is; "" if the job has but one corpus, or without a face.
         boxes: the 14 regions on that face, by name; empty without a face.
         examples: (caption, (h, w, 3) uint8 RGB) of attacked faces.
     """
@@ -81,7 +90,10 @@ class Context:
     cells_done: int
     graphs: Mapping[tuple[str, str], RegionGraph] = field(default_factory=dict)
     truth: Mapping[tuple[str, str], Mapping[str, float | bool | None]] = field(default_factory=dict)
+    choices: Mapping[tuple[str, str, str], RegionChoice] = field(default_factory=dict)
+    skipped: Sequence[str] = ()
     failures: Sequence[Json] = ()
     face: Bytes | None = field(default=None, compare=False, repr=False)
+    face_corpus: str = ""
     boxes: Mapping[str, Box] = field(default_factory=dict)
     examples: Sequence[tuple[str, Bytes]] = field(default=(), compare=False, repr=False)

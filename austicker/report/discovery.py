@@ -45,7 +45,8 @@ def edge_shares(graphs: list[RegionGraph]) -> tuple[Mapping[Edge, float], Mappin
     )
 
 
-def _mean(values: list[float]) -> float | None:
+def mean(values: list[float]) -> float | None:
+    """Returns the mean, or None of nothing."""
     return sum(values) / len(values) if values else None
 
 
@@ -70,7 +71,7 @@ def _corpus_row(context: Context, corpus: str) -> dict[str, object]:
         "tied_share": sum(len(graph.tied) > 1 for graph in graphs) / len(graphs),
         "planted_winners": ", ".join(sorted(targets)) or None,
         **{
-            f"{name}_mean": _mean([float(value) for score in scores if (value := score.get(name)) is not None])
+            f"{name}_mean": mean([float(value) for score in scores if (value := score.get(name)) is not None])
             for name in names
         },
     }

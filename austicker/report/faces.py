@@ -31,7 +31,13 @@ def _show(axes: Axes, face: Bytes) -> None:
     bare(axes).imshow(face, extent=(0, 1, 1, 0), aspect=face.shape[0] / face.shape[1], interpolation="lanczos")
 
 
-def _rectangle(box: Box, **look: object) -> Rectangle:
+def show_pale(axes: Axes, face: Bytes) -> None:
+    """Shows a face so pale that its own dark parts are not read as values of the dark end of the scale."""
+    _show(axes, np.rint(255 - 0.55 * (255 - face.astype(np.float32))).astype(np.uint8))
+
+
+def outline(box: Box, **look: object) -> Rectangle:
+    """Returns a region's rectangle."""
     corner = (box.centre.x - box.half_width, box.centre.y - box.half_height)
     return Rectangle(corner, 2 * box.half_width, 2 * box.half_height, **look)  # type: ignore[arg-type]
 
@@ -51,8 +57,8 @@ def region_picture(face: Bytes, boxes: Mapping[str, Box]) -> Figure:
     left, right = made.subplots(1, 2, width_ratios=(3, 1.6))
     _show(left, face)
     for name in _large_first(boxes):
-        left.add_patch(_rectangle(boxes[name], fill=False, edgecolor="white", linewidth=3))
-        left.add_patch(_rectangle(boxes[name], fill=False, edgecolor=BLUE, linewidth=1.4))
+        left.add_patch(outline(boxes[name], fill=False, edgecolor="white", linewidth=3))
+        left.add_patch(outline(boxes[name], fill=False, edgecolor=BLUE, linewidth=1.4))
     for number, name in enumerate(NAMES, 1):
         if name in boxes:
             centre = boxes[name].centre
@@ -99,13 +105,12 @@ def face_map(face: Bytes, boxes: Mapping[str, Box], panels: Sequence[Panel]) -> 
 
 
 def _map_panel(axes: Axes, face: Bytes, boxes: Mapping[str, Box], rates: Mapping[str, float], scale: Normalize) -> None:
-    # The face is paled so that its own dark parts are not read as values of the dark end of the scale.
-    _show(axes, np.rint(255 - 0.55 * (255 - face.astype(np.float32))).astype(np.uint8))
+    show_pale(axes, face)
     palette = colormaps[SEQUENTIAL]
     shown = {name: box for name, box in boxes.items() if name in rates}
     for name in _large_first(shown):
         colour = palette(scale(rates[name]))
-        axes.add_patch(_rectangle(shown[name], facecolor=(*colour[:3], 0.82), edgecolor="white", linewidth=1.2))
+        axes.add_patch(outline(shown[name], facecolor=(*colour[:3], 0.82), edgecolor="white", linewidth=1.2))
     for name, box in shown.items():
         text = f"{100 * rates[name]:.0f}"
         axes.text(

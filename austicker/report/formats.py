@@ -39,7 +39,12 @@ def rounded(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return short(value, 4) if isinstance(value, float) else str(value)
+
+
+def short(value: float, digits: int) -> str:
+    """Returns a number with so many significant digits, a large one with all before the point and no exponent."""
+    return f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def _strong(text: str, wanted: bool, template: str) -> str:

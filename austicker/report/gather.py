@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from austicker import pseudonyms, regions, results, stickers
 from austicker.corpora.views import select
+from austicker.foreign import ForeignSettings
 from austicker.generate import adversarial
 from austicker.job import Job, from_record
 from austicker.models import published
 from austicker.plan import open_choice
 from austicker.planted_truth import against_truth
 from austicker.report.context import Context, CorpusInfo, ModelInfo
-from austicker.stages import read_graphs, read_job
+from austicker.stages import read_choices, read_graphs, read_job
 from austicker.store import Store, Unreadable, layout
 from austicker.types import AustickerError, Box, Bytes, Corpus, ModelSettings, Placement, Point
 
@@ -57,6 +60,8 @@ def gather(store: Store, *, faces: bool = False) -> tuple[pl.DataFrame, Context]
         cells_done=verdicts["cell"].n_unique(),
         graphs=graphs,
         truth=truth,
+        choices=read_choices(store, record),
+        skipped=tuple(record["skipped"]),
         failures=[_masked(failure, names) if names else failure for failure in store.failures()],
         **_pictures(opened, verdicts, names),
     )
@@ -65,7 +70,10 @@ def gather(store: Store, *, faces: bool = False) -> tuple[pl.DataFrame, Context]
 
 def _without_places(job: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the canonical job without the folders of the user's machine."""
-    return {**job, "corpora": [{**corpus, "root": None} for corpus in job["corpora"]]}
+    models = [
+        {**model, "source": Path(model["source"]).name} if "source" in model else model for model in job["models"]
+    ]
+    return {**job, "corpora": [{**corpus, "root": None} for corpus in job["corpora"]], "models": models}
 
 
 Names = Mapping[str, Mapping[str, str]]
@@ -113,8 +121,11 @@ def _corpus_info(record: Mapping[str, Any]) -> CorpusInfo:
     )
 
 
-def _model_info(store: Store, settings: ModelSettings, weights: list[tuple[str, str]]) -> ModelInfo:
-    """Returns a recogniser's settings, and in words how they differ from the published ones."""
+def _model_info(store: Store, settings: ModelSettings | ForeignSettings, weights: list[tuple[str, str]]) -> ModelInfo:
+    """Returns a recogniser's settings, and in words how one that is trained here differs from the published one."""
+    if isinstance(settings, ForeignSettings):
+        said = {key: value for key, value in asdict(settings).items() if key != "label" and value}
+        return ModelInfo(settings=said | {"source": Path(settings.source).name}, parameters=0)
     names = {key: getattr(settings, key) for key in settings.__slots__ if key not in ("name", "label")}
     defaults = published(settings.name)
     differs = [f"{key} {value} (published {defaults[key]})" for key, value in names.items() if value != defaults[key]]
@@ -174,7 +185,12 @@ def _pictures(corpus: Corpus | None, verdicts: pl.DataFrame, names: Names) -> di
     mean = np.rint(sum(onsets) / len(corpus.clips)).astype(np.uint8)
     width, height = corpus.size
     boxes: Mapping[str, Box] = regions.locate(landmarks, aspect=width / height)
-    return {"face": _rgb(mean), "boxes": boxes, "examples": _examples(corpus, verdicts, names)}
+    return {
+        "face": _rgb(mean),
+        "face_corpus": corpus.name,
+        "boxes": boxes,
+        "examples": _examples(corpus, verdicts, names),
+    }
 
 
 def _examples(corpus: Corpus, verdicts: pl.DataFrame, names: Names) -> list[tuple[str, Bytes]]:

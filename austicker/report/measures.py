@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from austicker.report.intervals import Difference, clustered_interval, holm, mean_interval, paired_t
-from austicker.report.placements import GROUP, RANDOM_MEAN, family
+from austicker.report.placements import RANDOM_MEAN, is_draw
 
 __all__ = ["clustered_interval", "draw_rates", "holm", "paired_difference", "success_rates"]
 
@@ -104,7 +104,7 @@ def draw_rates(verdicts: pl.DataFrame, *by: str) -> pl.DataFrame:
     `low` and `high` are a t interval over draws: they say how far the mean is known given these clips. The exact
     expectation needs every position and is not estimated here.
     """
-    draws = verdicts.filter(family() == "random")
+    draws = verdicts.filter(is_draw())
     rates = success_rates(draws, *by, "placement") if by else success_rates(draws, "placement")
     keys: list[str | pl.Expr] = [*by] or [pl.lit(RANDOM_MEAN).alias("placement")]
     groups = rates.group_by(keys, maintain_order=True).agg(
@@ -138,8 +138,3 @@ def paired_difference(a: pl.DataFrame, b: pl.DataFrame) -> Difference:
     both = _clip_errors(a, PAIR).join(_clip_errors(b, PAIR), on=PAIR, suffix="_b").sort(*PAIR)
     people = both.select(pl.concat_str("corpus", "subject", separator="\x1f")).to_series()
     return paired_t((both["error"] - both["error_b"]).to_numpy(), people.to_numpy())
-
-
-def groups_of(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Returns the distinct settings of everything but placement, sorted."""
-    return verdicts.select(GROUP).unique().sort(*GROUP)

@@ -15,9 +15,9 @@ import polars as pl
 from markupsafe import Markup
 
 from austicker.report.context import Context
-from austicker.report.formats import Bold, rounded
+from austicker.report.formats import Bold, rounded, short
 
-_PERCENT = ("_asr", "accuracy", "_share", "_rate", "share_", "hidden_", "_uf1", "_uar")
+_PERCENT = ("_asr", "accuracy", "_share", "_rate", "share_", "success_at_", "_uf1", "_uar", "over_causal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def _shown(name: str, value: Any) -> str:
         return f"{100 * value:.1f} %"
     if isinstance(value, float) and name in ("low", "high", "chance", "majority_baseline", "difference"):
         return f"{100 * value:.1f} %"
-    return f"{value:.3g}" if isinstance(value, float) else rounded(value)
+    return short(value, 3) if isinstance(value, float) else rounded(value)
 
 
 def _cells(sheet: Sheet) -> list[list[tuple[str, str, bool, bool]]]:

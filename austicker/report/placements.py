@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import polars as pl
 
+from austicker.attacks import ATTACKS
 from austicker.regions import NAMES, POSITIONS
 from austicker.stickers import STICKERS
 
 CAUSAL = "causal"
+CONTROL = "control/"
+TUNED = "control/tuned"
 RANDOM = "random"
+RANDOM_SEARCH = "random search"
 RANDOM_MEAN = "random mean"
 BEST_ELSEWHERE = "best region (other subjects)"
 BEST_HERE = "best region (same clips)"
@@ -28,16 +32,58 @@ def sticker_rank(label: str) -> tuple[int, str]:
     return (names.index(name) if name in names else len(names), label)
 
 
+def is_search() -> pl.Expr:
+    """Tells which rows are of an attack that found its own place: its name stands there for the placement."""
+    return pl.col("placement").is_in(list(ATTACKS.names()))
+
+
+def is_control() -> pl.Expr:
+    """Tells which rows ask whether causality is what helps."""
+    return pl.col("placement").str.starts_with(CONTROL)
+
+
+def is_draw() -> pl.Expr:
+    """Tells which rows are draws of the random placement; "random" alone is the search of that name."""
+    return pl.col("placement").str.starts_with("random/")
+
+
 def family() -> pl.Expr:
-    """Returns the family of a placement: "random/3" is "random", Fig. 4's five places are "named position"."""
-    name = pl.col("placement")
-    named = name.is_in(list(POSITIONS))
-    return pl.when(named).then(pl.lit("named position")).otherwise(name.str.split("/").list.first()).alias("family")
+    """Returns the family of a placement: "random/3" is "random", Fig. 4's five places are "named position".
+
+    Causal variants and controls stay apart, and the search "random" is not the placement "random/3".
+    """
+    name, parts = pl.col("placement"), pl.col("placement").str.split("/").list
+    several = parts.first().is_in([CAUSAL, CONTROL.removesuffix("/")])
+    return (
+        pl.when(name.is_in(list(POSITIONS)))
+        .then(pl.lit("named position"))
+        .when(is_search() & (name == RANDOM))
+        .then(pl.lit(RANDOM_SEARCH))
+        .when(several)
+        .then(parts.head(2).list.join("/"))
+        .otherwise(parts.first())
+        .alias("family")
+    )
+
+
+def entry() -> pl.Expr:
+    """Returns what competes in a comparison: a search by its label in the job, several draws as one, else a place."""
+    label = pl.col("attack").replace({RANDOM: RANDOM_SEARCH})
+    return (
+        pl.when(is_search())
+        .then(label)
+        .when(is_draw())
+        .then(pl.lit(RANDOM_MEAN))
+        .when(is_control())
+        .then(family())
+        .otherwise(pl.col("placement"))
+        .alias("entry")
+    )
 
 
 def title(placement: str) -> str:
     """Returns a placement as it is printed."""
-    return placement.removeprefix("region/").replace("-", " ")
+    return placement.removeprefix("region/").replace(CONTROL, "control: ").replace("-", " ")
 
 
 def order(placements: list[str]) -> list[str]:

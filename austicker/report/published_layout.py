@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from austicker.report.placements import BEST_ELSEWHERE, CAUSAL, RANDOM_MEAN, sticker_rank, title
+from austicker.report.placements import BEST_ELSEWHERE, CAUSAL, RANDOM_MEAN, is_search, sticker_rank, title
 
 ROWS = (RANDOM_MEAN, CAUSAL, BEST_ELSEWHERE)
 
@@ -29,9 +29,9 @@ def _joined(entries: pl.DataFrame, first: list[str], more: tuple[str, ...]) -> p
 
 
 def _wanted(entries: pl.DataFrame) -> pl.Expr:
-    """Returns the paper's rows, and every placement of an attack that does not have the causal one."""
+    """Returns the paper's rows, and every placement of an attack that has not the causal one and does not search."""
     causal = entries.filter(placement=CAUSAL)["attack"].unique().to_list()
-    return pl.col("placement").is_in(ROWS) | ~pl.col("attack").is_in(causal)
+    return pl.col("placement").is_in(ROWS) | (~pl.col("attack").is_in(causal) & ~is_search())
 
 
 def _text(rate: float | None, spread: float | None) -> str:

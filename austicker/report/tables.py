@@ -5,13 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from austicker.report import placements
-from austicker.report.measures import draw_rates, groups_of, holm, paired_difference, success_rates
-from austicker.report.placements import BEST_ELSEWHERE, BEST_HERE, CAUSAL, GROUP, RANDOM_MEAN, UPPER_BOUND
-
-EVERY_STICKER = "(all)"
-BUDGETS = (1, 10, 100, 1000, 10_000)
-_SEARCH = "number of iterations × population size"
-_PUBLISHED = {"rhde": _SEARCH, "dopatch": _SEARCH, "unified": _SEARCH}
+from austicker.report.measures import draw_rates, success_rates
+from austicker.report.placements import GROUP, RANDOM_MEAN
 
 
 def asr(verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -22,7 +17,7 @@ def asr(verdicts: pl.DataFrame) -> pl.DataFrame:
 
 def entries(verdicts: pl.DataFrame) -> pl.DataFrame:
     """Returns one row per setting and entry: random as the mean of its draws, and the region picked elsewhere."""
-    fixed = pl.concat([verdicts.filter(placements.family() != "random"), placements.best_elsewhere(verdicts)])
+    fixed = pl.concat([verdicts.filter(~placements.is_draw()), placements.best_elsewhere(verdicts)])
     columns = [*GROUP, "placement", "n_clips", "queries_mean", "true_positives", "error_asr", "flip_asr"]
     numbers = [pl.lit(None, pl.Float64).alias("half_range"), pl.lit(None, pl.Float64).alias("flip_half_range")]
     rates = success_rates(fixed, *GROUP, "placement").select(
@@ -39,90 +34,15 @@ def random_draws(verdicts: pl.DataFrame) -> pl.DataFrame:
     return draw_rates(verdicts, *GROUP).sort(*GROUP)
 
 
-def _published(attack: str, kind: str) -> str:
-    search = next((text for name, text in _PUBLISHED.items() if name in attack.lower()), None)
-    return search or ("number of images" if kind == CAUSAL else "not published")
-
-
-def queries(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Returns Table 2: queries per clip by attack and placement family, the published formula beside the measured.
-
-    `hidden_within_<b>` is the share of clips that the attack left misrecognised at a cost of at most b queries.
-    """
-    wrong = pl.col("attacked_pred") != pl.col("label")
-    measured = (
-        verdicts.with_columns(placements.family())
-        .group_by("attack", pl.col("family").alias("placement_family"))
-        .agg(
-            pl.len().cast(pl.Int64).alias("n_clips"),
-            pl.col("queries").mean().alias("queries_mean"),
-            pl.col("queries").median().alias("queries_median"),
-            pl.col("queries").max().cast(pl.Int64).alias("queries_max"),
-            *((wrong & (pl.col("queries") <= b)).mean().alias(f"hidden_within_{b}") for b in BUDGETS),
-        )
-        .sort("attack", "placement_family")
-    )
-    words = [_published(*row) for row in measured.select("attack", "placement_family").iter_rows()]
-    table = measured.insert_column(2, pl.Series("published", words, pl.String))
-    seen = " ".join(verdicts["attack"].unique().to_list()).lower()
-    missing = [name for name in _PUBLISHED if name not in seen]
-    unmeasured = pl.DataFrame(
-        {"attack": missing, "placement_family": ["not run"] * len(missing), "published": [_SEARCH] * len(missing)},
-        schema={name: pl.String for name in ("attack", "placement_family", "published")},
-    )
-    return pl.concat([table, unmeasured], how="diagonal")
-
-
-def _comparison(pool: pl.DataFrame, group: dict[str, object], rival: str, note: str) -> dict[str, object]:
-    one = pool.filter(placements.family() == "random") if rival == RANDOM_MEAN else pool.filter(placement=rival)
-    found = paired_difference(pool.filter(placement=CAUSAL), one)
-    return {
-        **group,
-        "a": CAUSAL,
-        "b": rival,
-        "n_clips": found.n_clips,
-        "n_subjects": found.n_subjects,
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "t": found.t,
-        "p_value": found.p_value,
-        "note": note,
-    }
-
-
-def comparisons(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Returns causal minus each rival in `error_asr`: paired tests, clustered by subject, Holm over the table.
-
-    A sticker "(all)" pools the stickers of a setting, each clip counting once.
-    """
-    picked = [placements.best_elsewhere(verdicts), placements.best_here(verdicts)]
-    pool = pl.concat([verdicts, *picked])
-    rivals = {RANDOM_MEAN: "mean over draws", BEST_ELSEWHERE: "picked on the other subjects", BEST_HERE: UPPER_BOUND}
-    rows = []
-    for parts, part in ((GROUP, pool), (GROUP, pool.with_columns(pl.lit(EVERY_STICKER).alias("sticker")))):
-        groups = part.partition_by(parts, as_dict=True)
-        for key in groups_of(part.filter(placement=CAUSAL)).iter_rows():
-            setting = dict(zip(parts, key, strict=True))
-            rows += [_comparison(groups[key], setting, rival, note) for rival, note in rivals.items()]
-    kinds: dict[str, pl.DataType | type[pl.DataType]] = {
-        **{name: verdicts.schema[name] for name in GROUP},
-        **dict.fromkeys(("a", "b"), pl.String),
-        **dict.fromkeys(("n_clips", "n_subjects"), pl.Int64),
-        **dict.fromkeys(("difference", "low", "high", "t", "p_value"), pl.Float64),
-        "note": pl.String,
-    }
-    table = pl.DataFrame(rows, schema=kinds).filter(pl.col("n_clips") > 0).unique(maintain_order=True)
-    adjusted = pl.Series("p_holm", holm(table["p_value"].to_list()), pl.Float64)
-    return table.insert_column(table.columns.index("note"), adjusted)
-
-
 def positions(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Returns Fig. 4's true positives: per model, attack, sticker and position, summed over corpora."""
+    """Returns Fig. 4's true positives: per model, attack, sticker and position, summed over corpora.
+
+    A search has no position.
+    """
     keys = ["model", "attack", "sticker", "side", "placement"]
     return (
         entries(verdicts)
-        .filter(~pl.col("placement").str.starts_with("best region"))
+        .filter(~pl.col("placement").str.starts_with("best region") & ~placements.is_search())
         .group_by(keys)
         .agg(pl.col("true_positives").sum(), pl.col("n_clips").sum())
         .sort(keys)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 import polars as pl
-from matplotlib.figure import Figure
 
-from austicker.report import canvas, discovery, faces, graphs, heatmaps, tables
+from austicker.report import canvas, curves, dense_map, discovery, elections, patch_size, rivals, searches, tables
 from austicker.report.context import Context
+from austicker.report.figures import CAPTIONS, figures_of
 from austicker.report.formats import to_csv, to_latex, to_markdown
 from austicker.report.headline import headlines
 from austicker.report.page import Picture, Sheet, render
@@ -21,19 +21,23 @@ _ASR_SHOWN = (
     *("clean_uf1", "attacked_uf1", "clean_uar", "attacked_uar"),
 )
 _COMPARED = (
-    *("corpus", "model", "sticker", "b", "difference", "low", "high", "p_holm", "p_value", "n_clips", "n_subjects"),
-    *("note", "attack", "side"),
+    *("corpus", "model", "sticker", "b", "cost", "queries_b", "difference", "low", "high", "p_holm", "p_value"),
+    *("n_clips", "n_subjects", "note", "attack", "side"),
 )
-_CAPTIONS = {
-    "position_heatmap": "True positives by sticker and position, summed over corpora; fewer means better hidden, the "
-    "lowest of each row is bold.",
-    "region_heatmap": "The same for the 14 regions.",
-    "face_map": "Share of clips not recognised (error_asr, mean over stickers) by the region under the sticker.",
-    "regions": "The 14 regions of interest on the mean face.",
-    "causal_graph": "Causal graph of the regions over the folds; places are drawn wider apart than on a face.",
-    "outdegree": "How often each region won, and its out-degree.",
-    "examples": "Apex frames with the sticker at the causal place.",
-}
+_SPENT = (
+    *("corpus", "model", "attack", "placement_family", "queries_mean", "queries_median", "queries_max"),
+    *("published_queries", "published", "published_note", "budget"),
+    *(f"success_at_{budget}" for budget in searches.BUDGETS),
+    *("n_clips", "unique_mean", "repeated_mean", "cached_mean", "calls_mean", "settings"),
+)
+_MAPPED = (
+    *("corpus", "model", "value", "lowest", "mean", "highest", "best_region", "best_x", "best_y", "positions"),
+    *("n_clips", "n_left_out", "attack"),
+)
+_WON = (
+    *("corpus", "model", "attack", "cost", "rank", "entry", "error_asr", "low", "high", "queries_mean", "over_causal"),
+    *("against_causal", "p_holm", "n_clips", "n_stickers", "note", "side"),
+)
 
 
 def tables_of(verdicts: pl.DataFrame, context: Context) -> dict[str, Sheet]:
@@ -49,23 +53,61 @@ def tables_of(verdicts: pl.DataFrame, context: Context) -> dict[str, Sheet]:
         Sheet(name="random", table=tables.random_draws(verdicts), caption="Interval over draws, given these clips."),
         Sheet(
             name="queries",
-            table=tables.queries(verdicts),
-            caption="Queries of the recogniser per clip, counted by the oracle, beside the published formula; "
-            "'hidden within b' is the share of clips hidden at a cost of at most b queries.",
+            table=searches.queries(verdicts, context.job),
+            columns=_SPENT,
+            caption="Queries of the recogniser per clip, counted by the oracle, beside the published formula and the "
+            "budget that the job set. 'success at b' is the share of clips that one of the first b queries hid, clean "
+            "errors included; a clip that got no sticker is not among them. queries = unique + repeated + cached; "
+            "calls are populations asked at once.",
+        ),
+        Sheet(
+            name="success_curves",
+            table=curves.success_curves(verdicts),
+            caption="Share of clips hidden by so many queries; intervals at a few of them.",
         ),
         Sheet(
             name="comparisons",
-            table=tables.comparisons(verdicts),
+            table=rivals.comparisons(verdicts),
             columns=_COMPARED,
-            caption="error_asr of the causal place minus that of b over the same clips, t clustered by subject, Holm's "
-            "correction over the whole table. The best region picked on the same clips is an upper bound: its "
+            caption="error_asr of the causal place minus that of b over the same clips and stickers, t clustered by "
+            "subject, Holm's correction over the whole table. 'cost' says whether b asks once, as the causal place "
+            "does, or searches; queries b is its mean on these clips. control/tuned asks once here, but it was picked "
+            "by queries on the training subjects. The best region picked on the same clips is an upper bound: its "
             "choice saw the answers.",
+        ),
+        Sheet(
+            name="winners",
+            table=rivals.winners(verdicts),
+            columns=_WON,
+            caption="Ranked by error_asr at equal cost, stickers pooled; 'attack' is that of the fixed places, beside "
+            "which the searches of the same sticker size stand. 'over causal' is the entry minus the causal "
+            "place over the clips and stickers that both tried; 'against causal' tells them apart by Holm's correction "
+            "over this table at 5 %. Where n stickers differ, ranks are of different stickers.",
+        ),
+        Sheet(
+            name="patch_size",
+            table=patch_size.patch_size(verdicts, context.models),
+            caption="error_asr of the monkey sticker at the causal place, side k tenths of the face. Published is the "
+            "camera-ready paper's, for its recognisers and corpora under the protocol au-sticker; difference is "
+            "measured minus published.",
+        ),
+        Sheet(
+            name="dense_map",
+            table=dense_map.dense_map(dense_map.maps_of(verdicts), context),
+            columns=_MAPPED,
+            caption="Values of the map, means over clips; the best position in fractions of the aligned face.",
         ),
         Sheet(name="positions", table=tables.positions(verdicts), caption="True positives summed over corpora."),
         Sheet(
             name="discovery",
             table=discovery.discovery(context),
             caption="A hit is a winner among the planted regions of highest out-degree; chance is one draw of 14.",
+        ),
+        Sheet(
+            name="choices",
+            table=elections.choices(context),
+            caption="What other rules chose per fold. Agreement is with the fold's causal winner; the vote share is "
+            "the winner's part of the resamples or subjects that voted. 'per-class' answers once per class.",
         ),
         Sheet(name="discovery_regions", table=discovery.discovery_regions(context), caption="Folds won by region."),
         Sheet(
@@ -76,24 +118,6 @@ def tables_of(verdicts: pl.DataFrame, context: Context) -> dict[str, Sheet]:
         ),
     )
     return {sheet.name: sheet for sheet in sheets if sheet.table.width and not sheet.table.is_empty()}
-
-
-def figures_of(sheets: dict[str, Sheet], context: Context) -> dict[str, Figure]:
-    """Returns every figure for which there is something to draw, by the name of its files."""
-    drawn: dict[str, Figure | None] = {}
-    if "positions" in sheets:
-        drawn["position_heatmap"] = heatmaps.position_heatmap(sheets["positions"].table)
-        drawn["region_heatmap"] = heatmaps.region_heatmap(sheets["positions"].table)
-    drawn["causal_graph"] = graphs.causal_graph(context)
-    if "discovery_regions" in sheets:
-        drawn["outdegree"] = graphs.out_degree_bars(sheets["discovery_regions"].table)
-    if context.face is not None and context.boxes:
-        drawn["regions"] = faces.region_picture(context.face, context.boxes)
-        if "asr" in sheets:
-            rates = faces.region_rates(sheets["asr"].table)
-            drawn["face_map"] = faces.face_map(context.face, context.boxes, rates)
-    drawn["examples"] = faces.example_strip(context.examples)
-    return {name: made for name, made in drawn.items() if made is not None}
 
 
 def write(verdicts: pl.DataFrame, context: Context, store: Store) -> str:
@@ -115,9 +139,9 @@ def write(verdicts: pl.DataFrame, context: Context, store: Store) -> str:
         put(f"{name}.tex", to_latex(sheet.table, sheet.bold).encode())
     pictures = {}
     with canvas.style():
-        for name, made in figures_of(sheets, context).items():
+        for name, made in figures_of(verdicts, sheets, context).items():
             png = canvas.to_bytes(made, "png")
-            pictures[name] = Picture(png=png, caption=_CAPTIONS[name])
+            pictures[name] = Picture(png=png, caption=CAPTIONS[name])
             put(f"{name}.png", png)
             put(f"{name}.svg", canvas.to_bytes(made, "svg"))
     put(PurePosixPath(layout.PAGE).name, render(context, headlines(verdicts), sheets, pictures).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -158,6 +159,22 @@ class Store:
             raise self.unreadable(key, "it holds no record")
         return record
 
+    def write_sealed(self, key: str, record: Mapping[str, Any]) -> None:
+        """Writes a record as JSON with a checksum of it."""
+        self.write_json(key, {**record, "sha256": _checksum(record)})
+
+    def read_sealed(self, key: str) -> dict[str, Any]:
+        """Reads what `write_sealed` wrote, without its checksum.
+
+        Raises:
+            Unreadable: it is missing or damaged.
+            AustickerError: the store does not give it.
+        """
+        record = self.read_json(key)
+        if record.pop("sha256", None) != _checksum(record):
+            raise self.unreadable(key, "it does not match its checksum")
+        return record
+
     def failures(self) -> list[dict[str, Any]]:
         """Returns the records of the tasks that failed.
 
@@ -185,3 +202,7 @@ class Store:
             raise AustickerError(self._backend.sentence(verb, key, error)) from error
         except OSError as error:
             raise AustickerError(self._backend.sentence(verb, key, error)) from error
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()

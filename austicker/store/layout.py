@@ -8,13 +8,14 @@ JOB = "job.json"
 PROGRESS = "progress.json"
 MODELS = "models"
 GRAPHS = "graphs"
+CHOICES = "choices"
 VERDICTS = "verdicts"
 FAILURES = "failures"
 REPORT = "report"
 CORPORA = "corpora"
 MLFLOW = "mlflow"
 PSEUDONYMS = "pseudonyms.json"
-PARTS = (MODELS, GRAPHS, VERDICTS, FAILURES, REPORT, CORPORA, MLFLOW, PROGRESS, PSEUDONYMS)
+PARTS = (MODELS, GRAPHS, CHOICES, VERDICTS, FAILURES, REPORT, CORPORA, MLFLOW, PROGRESS, PSEUDONYMS)
 """What lies directly in a store, beside the job."""
 
 
@@ -31,6 +32,21 @@ def training_record(identity: str) -> str:
 def graph(identity: str) -> str:
     """Returns the key of a causal graph."""
     return f"{GRAPHS}/{identity}.json"
+
+
+def choice(identity: str) -> str:
+    """Returns the key of a region chosen by another rule than the paper's."""
+    return f"{CHOICES}/{identity}.json"
+
+
+def tuning(identity: str) -> str:
+    """Returns the key of what a recogniser answered to training clips with a sticker at every region."""
+    return f"{CHOICES}/tuning-{identity}.json"
+
+
+def foreign(digest: str) -> str:
+    """Returns the key of the file of a recogniser trained elsewhere, by the digest of its content."""
+    return f"{MODELS}/foreign-{digest}"
 
 
 def part(corpus: str, name: str) -> str:

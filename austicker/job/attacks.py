@@ -1,0 +1,116 @@
+"""One attack of a job, checked: its stickers, placements, parameters and budget; imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pydantic
+
+from austicker import placements, stickers
+from austicker.attacks import ATTACKS
+from austicker.job.records import PAPER_SIDE, AttackChoice
+from austicker.registry import nearest
+from austicker.types import AustickerError
+
+if TYPE_CHECKING:
+    from austicker.attacks.search import Attack
+
+LARGEST_BUDGET = 1_000_000
+
+
+def checked_attack(choice: AttackChoice, default_budget: int | None, where: str, folder: Path) -> AttackChoice:
+    """Returns an attack in canonical form.
+
+    Args:
+        choice: as the job file says it.
+        default_budget: the job's own, for an attack that names none.
+        where: the file's name for messages.
+        folder: where relative sticker paths start.
+
+    Raises:
+        AustickerError: something in it is wrong.
+    """
+    attack = ATTACKS[ATTACKS.check(choice.name, where)]
+    stickers.check_fits(choice.side)
+    if choice.random_draws < 1:
+        raise AustickerError(f"'random_draws = {choice.random_draws}' in {where} must be at least 1.")
+    names = tuple(name if name in stickers.STICKERS else _path(name, folder) for name in choice.stickers)
+    if attack.wears:
+        _once(tuple(stickers.load(name).name for name in names), "stickers", where)
+    settings, budget = _settings(attack, choice, choice.budget or default_budget, where)
+    if choice.budget == 0 or not 1 <= budget <= LARGEST_BUDGET:
+        raise AustickerError(f"The budget of attack '{choice.name}' in {where} is not between 1 and {LARGEST_BUDGET}.")
+    return replace(
+        choice,
+        label=choice.label or _label(choice, names),
+        stickers=names if attack.wears else (),
+        placements=_places(attack, choice, where),
+        budget=budget,
+        settings=settings,
+    )
+
+
+def _places(attack: Attack, choice: AttackChoice, where: str) -> tuple[str, ...]:
+    if not attack.searches:
+        _once(choice.placements, "placements", where)
+        return placements.expand(choice.placements, choice.random_draws)
+    if choice.variant == "per-frame":
+        raise AustickerError(
+            f"Attack '{choice.name}' in {where} searches a place on the onset frame and leaves the sticker there: use "
+            "variant 'same-place' or 'apex-only'."
+        )
+    own = (choice.name,)
+    if choice.placements not in (AttackChoice().placements, own):
+        raise AustickerError(f"Attack '{choice.name}' in {where} finds its own place: leave out its 'placements'.")
+    return own
+
+
+def _settings(attack: Attack, choice: AttackChoice, budget: int | None, where: str) -> tuple[dict[str, Any], int]:
+    """Returns every parameter and the budget; a budget below the published effort makes the search smaller.
+
+    What the job names itself stays as it is.
+    """
+    given = _known(attack, choice.settings, f"attack '{choice.name}' in {where}")
+    wanted = attack.settings(**given)
+    if budget is not None and budget < wanted.queries:
+        wanted = replace(wanted.within(budget), **given)
+    return asdict(wanted), min(budget or wanted.queries, wanted.queries)
+
+
+def _known(attack: Attack, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Returns the given parameters in the types of their fields."""
+    names = [item.name for item in fields(attack.settings)]
+    for key in given:
+        if key not in names:
+            hint = nearest(key, names) or (f"; known: {', '.join(names)}" if names else ": it has none")
+            raise AustickerError(f"Unknown setting '{key}' of {where}{hint}.")
+    try:
+        checked = pydantic.TypeAdapter(attack.settings).validate_json(json.dumps(given), strict=True)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+        raise AustickerError(f"Setting '{place}' of {where} is wrong ({first['input']!r}): {reason}.") from None
+    return {key: getattr(checked, key) for key in given}
+
+
+def _once(values: tuple[Any, ...], key: str, where: str) -> None:
+    if not values or len(set(values)) < len(values):
+        raise AustickerError(f"'{key}' in {where} must name at least one value, each once; it is {list(values)}.")
+
+
+def _label(choice: AttackChoice, names: tuple[str, ...]) -> str:
+    differs: list[str] = [choice.variant] if choice.variant != "same-place" else []
+    differs += [f"side {choice.side:g}"] if choice.side != PAPER_SIDE and names else []
+    differs += ["bent"] if choice.bend else []
+    return " ".join([choice.name, *differs])
+
+
+def _path(name: str, folder: Path) -> str:
+    """Returns the path of a user's sticker, relative to the job file where it is there, else as it was given."""
+    beside = folder / name
+    return str(beside.resolve()) if beside.is_file() else name

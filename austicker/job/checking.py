@@ -1,0 +1,193 @@
+"""The parsed content of a job file to a checked Job; imports no heavy library."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from austicker import causal, choices, corpora, foreign, models, placements, protocols
+from austicker.foreign import ForeignSettings
+from austicker.job.attacks import checked_attack
+from austicker.job.records import STRICT, AttackChoice, CorpusChoice, Job
+from austicker.registry import nearest
+from austicker.types import AustickerError, DiscoverySettings, ModelSettings
+
+LARGEST_SEED = 2**31 - 1
+"""The verdicts keep seeds in 32 bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """What a job file may hold; `budget` is that of every attack that names none."""
+
+    __pydantic_config__ = STRICT
+
+    name: str
+    corpora: tuple[CorpusChoice, ...]
+    models: tuple[dict[str, Any], ...]
+    description: str = ""
+    protocol: str = "loso"
+    seeds: tuple[int, ...] = (0,)
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    attacks: tuple[AttackChoice, ...] = (AttackChoice(),)
+    budget: int | None = None
+    only: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def check(content: Mapping[str, Any], where: str, folder: Path) -> Job:
+    """Checks the parsed content of a job file.
+
+    Args:
+        content: the parsed TOML.
+        where: the file's name for messages.
+        folder: where relative sticker and corpus paths start.
+
+    Raises:
+        AustickerError: a key or a value is wrong.
+    """
+    with _naming(where):
+        return _checked(content, where, folder)
+
+
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Makes one line of a refusal and puts the job file before it where it names none."""
+    try:
+        yield
+    except AustickerError as error:
+        sentence = " ".join(str(error).split())
+        raise AustickerError(sentence if where in sentence else f"{where}: {sentence}") from error
+
+
+def _checked(content: Mapping[str, Any], where: str, folder: Path) -> Job:
+    try:
+        # As JSON, because only there the strict mode, in which true is no number, takes a list for a tuple.
+        text = json.dumps(content, default=lambda value: {"date or time": str(value)})
+        file = pydantic.TypeAdapter(_File).validate_json(text, strict=True)
+    except pydantic.ValidationError as error:
+        raise AustickerError(_sentence(error, where)) from None
+    if not re.fullmatch(r"\w[\w. -]*", file.name):
+        raise AustickerError(
+            f"The name {file.name!r} in {where} cannot name a folder: use letters, digits, '-' or '_'."
+        )
+    for seed in file.seeds:
+        if not 0 <= seed <= LARGEST_SEED:
+            raise AustickerError(f"The seed {seed} in {where} is not between 0 and {LARGEST_SEED}.")
+    for part, values in (("corpora", file.corpora), ("models", file.models), ("attacks", file.attacks)):
+        if not values:
+            raise AustickerError(f"'{part}' in {where} is empty: name at least one.")
+    _check_discovery(file.discovery, where)
+    chosen = _corpora(file.corpora, where, folder)
+    protocols.check(file.protocol, [choice.name for choice in chosen], where)
+    attacks = tuple(checked_attack(attack, file.budget, where, folder) for attack in file.attacks)
+    _unique(tuple(attack.label for attack in attacks), "the labels of the attacks", where)
+    found, only = _models(file, where, folder)
+    for kind in {kind for attack in attacks for name in attack.placements for kind in placements.needs(name)}:
+        if kind in choices.KINDS:
+            choices.check(kind, file.discovery)
+    return Job(
+        name=file.name,
+        description=file.description,
+        protocol=protocols.canonical_name(file.protocol),
+        corpora=chosen,
+        models=found,
+        discovery=file.discovery,
+        attacks=attacks,
+        seeds=_unique(file.seeds, "seeds", where),
+        only=only,
+    )
+
+
+def _check_discovery(settings: DiscoverySettings, where: str) -> None:
+    if settings.method not in causal.METHODS:
+        hint = nearest(settings.method, causal.METHODS) or f"; known: {', '.join(causal.METHODS)}"
+        raise AustickerError(f"Unknown discovery method '{settings.method}' in {where}{hint}.")
+    limits = {"alpha": 0 < settings.alpha < 1, "bins": settings.bins >= 2, "bootstraps": settings.bootstraps >= 0}
+    limits["max_conditions"] = settings.max_conditions >= 0
+    for key, allowed in limits.items():
+        if not allowed:
+            raise AustickerError(f"'discovery.{key} = {getattr(settings, key)}' in {where} is out of range.")
+
+
+def _sentence(error: pydantic.ValidationError, where: str) -> str:
+    """Turns pydantic's first finding into one sentence with the nearest known key."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    key = str(first["loc"][-1])
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        owner: dict[str, Any] = {"corpora": CorpusChoice, "attacks": AttackChoice, "discovery": DiscoverySettings}
+        record = owner.get(str(first["loc"][0]), _File) if len(first["loc"]) > 1 else _File
+        known = tuple(item.name for item in fields(record))
+        return f"Unknown key '{place}' in {where}{nearest(key, known) or '; known: ' + ', '.join(known)}."
+    if first["type"] in ("missing_argument", "missing"):
+        return f"The key '{place}' is missing in {where}."
+    reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+    hint = nearest(str(first["input"]), re.findall("'([^']*)'", reason)) if first["type"] == "literal_error" else ""
+    return f"The value {first['input']!r} of '{place}' in {where} is wrong: {reason}{hint}."
+
+
+def _unique(values: tuple[Any, ...], key: str, where: str) -> tuple[Any, ...]:
+    if not values or len(set(values)) < len(values):
+        raise AustickerError(f"'{key}' in {where} must name at least one value, each once; it is {list(values)}.")
+    return values
+
+
+def _corpora(choices: tuple[CorpusChoice, ...], where: str, folder: Path) -> tuple[CorpusChoice, ...]:
+    _unique(tuple(choice.name for choice in choices), "corpora", where)
+    for choice in choices:
+        corpora.check(choice.name, folder / choice.root if choice.root else None, where)
+        if choice.folds is not None and choice.folds < 1:
+            raise AustickerError(f"'folds = {choice.folds}' of corpus '{choice.name}' in {where} must be at least 1.")
+    return tuple(
+        replace(choice, root=str((folder / choice.root).resolve()) if choice.root else None) for choice in choices
+    )
+
+
+Recognisers = tuple[ModelSettings | ForeignSettings, ...]
+
+
+def _models(file: _File, where: str, folder: Path) -> tuple[Recognisers, dict[str, tuple[str, ...]]]:
+    """Returns the recognisers and, by label, the corpora of those that are not attacked on all of them."""
+    settings: list[ModelSettings | ForeignSettings] = []
+    only = {label: tuple(names) for label, names in file.only.items()}
+    known = [choice.name for choice in file.corpora]
+    for entry in file.models:
+        choice = dict(entry)
+        chosen = choice.pop("corpora", None)
+        settings.append(_model(choice, where, folder))
+        if chosen is not None:
+            only[settings[-1].label] = _named_corpora(chosen, settings[-1].label, where)
+    _unique(tuple(setting.label for setting in settings), "the labels of the models", where)
+    for label, names in only.items():
+        for name in names:
+            if name not in known:
+                hint = nearest(name, known) or f"; the job has {', '.join(known)}"
+                raise AustickerError(
+                    f"Model '{label}' in {where} names corpus '{name}', which is not in the job{hint}."
+                )
+    return tuple(settings), only
+
+
+def _named_corpora(chosen: Any, label: str, where: str) -> tuple[str, ...]:
+    if not isinstance(chosen, list) or not chosen or not all(isinstance(name, str) for name in chosen):
+        raise AustickerError(f"'corpora' of model '{label}' in {where} takes a list of names, not {chosen!r}.")
+    return tuple(chosen)
+
+
+def _model(choice: dict[str, Any], where: str, folder: Path) -> ModelSettings | ForeignSettings:
+    known = (*models.MODELS.names(), *foreign.FOREIGN.names())
+    if not isinstance(choice.get("name"), str):
+        raise AustickerError(f"A model in {where} has no 'name'; known: {', '.join(known)}.")
+    if choice["name"] in foreign.FOREIGN.names():
+        return foreign.settings(choice, where, folder)
+    if choice["name"] not in known:
+        hint = nearest(choice["name"], known) or f"; known: {', '.join(known)}"
+        raise AustickerError(f"Unknown model '{choice['name']}' in {where}{hint}.")
+    return models.settings(**choice)

@@ -1,0 +1,49 @@
+"""Every figure of a report and the sentence below it; computes no measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from austicker.report import curves, dense_map, faces, graphs, heatmaps
+from austicker.report.context import Context
+from austicker.report.page import Sheet
+
+CAPTIONS = {
+    "position_heatmap": "True positives by sticker and position, summed over corpora; fewer means better hidden, the "
+    "lowest of each row is bold.",
+    "region_heatmap": "The same for the 14 regions.",
+    "face_map": "Share of clips not recognised (error_asr, mean over stickers) by the region under the sticker.",
+    "regions": "The 14 regions of interest on the mean face.",
+    "success_curves": "Share of clips hidden by the first queries, clean errors included, with 95 % bands clustered by "
+    "subject. The markers at the left asked once; the random mean is over its draws, and control/tuned was picked by "
+    "queries on the training subjects. A line ends where its search spent most.",
+    "dense_map": "How much the sticker hides at every position, mean over clips; the star is the best position, the "
+    "outlines are the 14 regions of the mean face.",
+    "causal_graph": "Causal graph of the regions over the folds; places are drawn wider apart than on a face.",
+    "outdegree": "How often each region won, and its out-degree.",
+    "examples": "Apex frames with the sticker at the causal place.",
+}
+
+
+def figures_of(verdicts: pl.DataFrame, sheets: Mapping[str, Sheet], context: Context) -> dict[str, Figure]:
+    """Returns every figure for which there is something to draw, by the name of its files."""
+    drawn: dict[str, Figure | None] = {}
+    if "positions" in sheets:
+        drawn["position_heatmap"] = heatmaps.position_heatmap(sheets["positions"].table)
+        drawn["region_heatmap"] = heatmaps.region_heatmap(sheets["positions"].table)
+    if "success_curves" in sheets:
+        drawn["success_curves"] = curves.curves_figure(sheets["success_curves"].table)
+    drawn["dense_map"] = dense_map.dense_map_figure(dense_map.maps_of(verdicts), context)
+    drawn["causal_graph"] = graphs.causal_graph(context)
+    if "discovery_regions" in sheets:
+        drawn["outdegree"] = graphs.out_degree_bars(sheets["discovery_regions"].table)
+    if context.face is not None and context.boxes:
+        drawn["regions"] = faces.region_picture(context.face, context.boxes)
+        if "asr" in sheets:
+            rates = faces.region_rates(sheets["asr"].table)
+            drawn["face_map"] = faces.face_map(context.face, context.boxes, rates)
+    drawn["examples"] = faces.example_strip(context.examples)
+    return {name: made for name, made in drawn.items() if made is not None}
