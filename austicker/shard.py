@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = {"cpu": 6 * 2**20, "cuda": 512 * 2**20}
 """Pixels composited and shown at once: what stays in a core's cache, or fills a card (`make bench`)."""
+CPU_CLIPS = 24
+"""A core shows at most so many clips at once: small pictures grow in a network, and larger batches were slower."""
 GPU_SHARES = 16
 """A batch takes this part of a GPU's free memory at most: activations and other tasks need the rest."""
 Pair = tuple[Cell, int]
@@ -46,7 +48,8 @@ def batch_size(frames: Tensor) -> int:
 
         free, _ = torch.cuda.mem_get_info(frames.device)
         room = min(room, free // GPU_SHARES)
-    return max(1, room // (frames[0].numel() * frames.element_size()))
+    fitting = max(1, room // (frames[0].numel() * frames.element_size()))
+    return min(fitting, CPU_CLIPS) if frames.device.type == "cpu" else fitting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -304,17 +304,15 @@ def test_the_published_numbers():
 
 @checks(max_examples=60, deadline=None)
 @given(st.integers(1, 12000), st.integers(5, 150), st.integers(1, 40))
-def test_a_smaller_search_keeps_to_its_budget_and_its_shape(budget, population, iterations):
+def test_a_smaller_search_has_fewer_members_and_as_many_iterations(budget, population, iterations):
     whole = Settings(population=population, iterations=iterations)
     part = whole.within(budget)
-    least = replace(whole, population=5, iterations=1).queries
-    assert part.queries <= max(budget, least)
-    assert part.population <= max(population, 5)
-    assert part.iterations <= iterations
+    assert 5 <= part.population <= population
+    assert replace(part, population=population) == whole
     if budget >= whole.queries:
         assert part == whole
-    if population >= 40 <= budget and iterations >= 20:
-        assert part.queries > budget / 2 or part == whole
+    elif population > 5:
+        assert part.population < population
 
 
 @pytest.mark.parametrize(

@@ -101,15 +101,14 @@ class Settings:
         return self.population + self.iterations * (self.population + len(AROUND) * self.moved)
 
     def within(self, budget: int) -> Settings:
-        """Returns a search of fewer members and iterations."""
+        """Returns a search of fewer members; the iterations stay and the budget ends them.
+
+        How many members of an iteration are valid, and so asked for, is not known beforehand.
+        """
         if budget >= self.queries:
             return self
-        population = max(LEAST_MEMBERS, int(self.population * sqrt(max(budget, 0) / self.queries)))
-        smaller = replace(self, population=population, iterations=1)
-        while smaller.queries > budget and smaller.population > LEAST_MEMBERS:
-            smaller = replace(smaller, population=smaller.population - 1)
-        iterations = (budget - smaller.population) // (smaller.queries - smaller.population)
-        return replace(smaller, iterations=max(1, min(iterations, self.iterations)))
+        population = int(self.population * sqrt(max(budget, 0) / self.queries))
+        return replace(self, population=max(LEAST_MEMBERS, population))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from austicker.job import PLAIN_PATCH
 from austicker.report import placements
 from austicker.report.intervals import LEVEL, Difference
 from austicker.report.measures import holm, paired_difference, success_rates
@@ -69,8 +70,13 @@ def _by_entry(part: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def alike(a: pl.DataFrame, b: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Returns those rows of two entries whose clip both tried with the same sticker and seed."""
-    keys = ["corpus", "subject", "clip", "sticker", "seed"]
+    """Returns those rows of two entries whose clip both tried with the same sticker and seed.
+
+    A patch without a sticker's picture is set against every sticker.
+    """
+    keys = ["corpus", "subject", "clip", "seed"]
+    if b["sticker"].unique().to_list() != [PLAIN_PATCH]:
+        keys.append("sticker")
     return a.join(b, on=keys, how="semi", maintain_order="left"), b.join(a, on=keys, how="semi", maintain_order="left")
 
 
@@ -85,7 +91,7 @@ def _pairs(entered: Field, *, single: bool) -> Iterator[tuple[str, str, pl.DataF
             return  # the same test once more would cost the others power
         for name, rows in entered.entries.items():
             if name != CAUSAL:
-                one = pl.lit(True) if sticker == EVERY_STICKER else pl.col("sticker") == sticker
+                one = pl.lit(True) if sticker == EVERY_STICKER else pl.col("sticker").is_in([sticker, PLAIN_PATCH])
                 yield sticker, name, *alike(causal.filter(one), rows.filter(one))
 
 
