@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from austicker.foreign import ForeignSettings
+from austicker.foreign import ForeignSettings, is_file
 from austicker.types import Clip, Corpus, DiscoverySettings, Fold, ModelSettings
 
-IDENTITY_VERSION = 1
+IDENTITY_VERSION = 2
 """Raised when the code changes so that old results no longer stand for new ones."""
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -44,10 +44,16 @@ def of_model(corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> 
     )
 
 
-def of_foreign(settings: ForeignSettings, classes: Sequence[str]) -> str:
-    """Returns the identity of a recogniser trained elsewhere; its label and where it lies are names, not inputs."""
-    recipe = {key: value for key, value in asdict(settings).items() if key not in ("label", "source")}
-    return digest("foreign", classes=classes, recipe=recipe)
+def of_foreign(corpus: Corpus, settings: ForeignSettings) -> str:
+    """Returns the identity of a recogniser trained elsewhere before a corpus.
+
+    Its label is a name, and so is the place of a file, whose content has a digest; a module's attribute is an input.
+    """
+    names = ("label", "source") if is_file(settings) else ("label",)
+    recipe = {key: value for key, value in asdict(settings).items() if key not in names}
+    return digest(
+        "foreign", corpus=corpus.name, fingerprint=corpus.fingerprint, classes=corpus.labels, recipe=recipe
+    )
 
 
 def of_graph(corpus: Corpus, fold: Fold, settings: DiscoverySettings) -> str:

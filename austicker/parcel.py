@@ -23,6 +23,9 @@ def pack(job: Job, folder: Path) -> None:
     Args:
         job: the checked job; its corpora must lie at the same paths on the cluster.
         folder: where to write; `job.read(folder / JOB_FILE)` reads it back.
+
+    Raises:
+        AustickerError: a recogniser's file is gone, or is not the one that was checked.
     """
     packed = replace(
         job,
@@ -45,9 +48,10 @@ def _with_file(settings: ModelSettings | ForeignSettings, folder: Path) -> Model
     if not isinstance(settings, ForeignSettings) or not foreign.is_file(settings):
         return settings
     there = Path(settings.source)
+    content = foreign.file_content(settings, there)
     place = Path("recognisers") / settings.digest[:12] / there.name
     (folder / place).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(there, folder / place)
+    (folder / place).write_bytes(content)
     return replace(settings, source=place.as_posix())
 
 

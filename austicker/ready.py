@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from austicker import foreign, identity
 from austicker.foreign import ForeignSettings
+from austicker.foreign.sources import digest_of, file_content
 from austicker.job import Job
 from austicker.store import Store, Unreadable, layout
-from austicker.types import AustickerError, Corpus, Fold, ModelSettings
+from austicker.types import Corpus, Fold, ModelSettings
 
 if TYPE_CHECKING:
     from austicker.training import Trained
@@ -24,16 +23,14 @@ def publish(store: Store, job: Job) -> None:
     """Puts the files of recognisers trained elsewhere into a store, where every node finds them.
 
     Raises:
-        AustickerError: a file changed since the job was checked, or the store does not take it.
+        AustickerError: a file is missing or changed since the job was checked, or the store does not take it.
     """
     for settings in job.models:
         if not isinstance(settings, ForeignSettings) or not foreign.is_file(settings):
             continue
         key = layout.foreign(settings.digest)
         if not store.has(key):
-            content = Path(settings.source).read_bytes()
-            _check(content, settings)
-            store.create(key, content)
+            store.create(key, file_content(settings, Path(settings.source)))
 
 
 def victim(
@@ -49,7 +46,7 @@ def victim(
         device: where it answers.
 
     Raises:
-        Unreadable: trained weights are missing or damaged.
+        Unreadable: its weights or its file are missing or damaged.
         AustickerError: a recogniser trained elsewhere cannot be opened.
     """
     from austicker.victims import TrainedVictim
@@ -95,26 +92,13 @@ def _held(store_root: str, identity: str, device: str) -> Trained:
 @lru_cache(maxsize=2)
 def _opened(store_root: str, settings: ForeignSettings, classes: tuple[str, ...], device: str) -> Victim:
     """Returns an opened recogniser, once for the shards that this worker does in a row."""
-    path = _local(Store(store_root), settings) if foreign.is_file(settings) else None
-    return foreign.open_victim(settings, classes, device, path)
-
-
-def _local(store: Store, settings: ForeignSettings) -> Path:
-    """Returns a copy of a recogniser's file on this machine, checked against its digest."""
-    content = store.read(layout.foreign(settings.digest))
-    _check(content, settings)
-    folder = Path(tempfile.gettempdir()) / f"austicker-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / f"{settings.digest}{Path(settings.source).suffix}"
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
-        part.write(content)
-    Path(part.name).replace(path)
-    return path
-
-
-def _check(content: bytes, settings: ForeignSettings) -> None:
-    if hashlib.sha256(content).hexdigest() != settings.digest:
-        raise AustickerError(
-            f"The file '{Path(settings.source).name}' of recogniser '{settings.label}' is not the one that the job was "
-            "checked with: submit the job again."
-        )
+    if not foreign.is_file(settings):
+        return foreign.open_victim(settings, classes, device)
+    store, key = Store(store_root), layout.foreign(settings.digest)
+    content = store.read(key)
+    if digest_of(content) != settings.digest:
+        raise store.unreadable(key, f"it is not the file of recogniser '{settings.label}' that its name says")
+    with tempfile.TemporaryDirectory(prefix="austicker-") as folder:
+        path = Path(folder) / Path(settings.source).name
+        path.write_bytes(content)
+        return foreign.open_victim(settings, classes, device, path)

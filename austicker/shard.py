@@ -31,7 +31,7 @@ BATCH_BYTES = {"cpu": 6 * 2**20, "cuda": 512 * 2**20}
 CPU_CLIPS = 24
 """A core shows at most so many clips at once: small pictures grow in a network, and larger batches were slower."""
 GPU_SHARES = 16
-"""A batch takes this part of a GPU's free memory at most: activations and other tasks need the rest."""
+"""A batch takes this part of a GPU's memory at most: activations and other tasks need the rest."""
 Pair = tuple[Cell, int]
 """A cell and the position of one of the shard's clips."""
 
@@ -46,8 +46,8 @@ def batch_size(frames: Tensor) -> int:
     if frames.device.type == "cuda":
         import torch
 
-        free, _ = torch.cuda.mem_get_info(frames.device)
-        room = min(room, free // GPU_SHARES)
+        # Not of the free memory: equal cards then cut equal batches, whatever else runs on them.
+        room = min(room, torch.cuda.get_device_properties(frames.device).total_memory // GPU_SHARES)
     fitting = max(1, room // (frames[0].numel() * frames.element_size()))
     return min(fitting, CPU_CLIPS) if frames.device.type == "cpu" else fitting
 

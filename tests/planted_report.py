@@ -9,6 +9,7 @@ import polars as pl
 
 from austicker.regions import NAMES, POSITIONS
 from austicker.report import Context, CorpusInfo, ModelInfo
+from austicker.report.context import MeanFace
 from austicker.types import Box, Point, RegionGraph
 
 PEOPLE, CLIPS = 6, 3
@@ -120,6 +121,22 @@ def searched(**changes: Any) -> pl.DataFrame:
     return frame(rows)
 
 
+def without_answer(verdicts: pl.DataFrame, placement: str, clips: int = CLIPS) -> pl.DataFrame:
+    """Returns the verdicts where a placement had no answer on the first clips of each person.
+
+    These clips wore no sticker and were misread without one: whoever takes that for a success is wrong.
+    """
+    bare = (pl.col("placement") == placement) & pl.col("clip").str.slice(-1).cast(pl.Int32).lt(clips)
+    wrong = pl.col("label") + 1
+    nothing = pl.lit(0, pl.Int32)
+    counts = ("queries", "unique", "repeated", "cached", "calls", "success_at")
+    return verdicts.with_columns(
+        *(pl.when(bare).then(nothing).otherwise(name).alias(name) for name in counts),
+        *(pl.when(bare).then(wrong).otherwise(name).alias(name) for name in ("clean_pred", "attacked_pred")),
+        *(pl.when(bare).then(None).otherwise(name).alias(name) for name in ("x", "y", "region")),
+    )
+
+
 def context(**changes: Any) -> Context:
     graph = RegionGraph(regions=NAMES, directed=PLANTED[:2], undirected=PLANTED[2:], winner="lips", tied=("lips",))
     empty = RegionGraph(regions=NAMES)
@@ -153,8 +170,7 @@ def context(**changes: Any) -> Context:
         "graphs": graphs,
         "truth": {key: {"structural_hamming_distance": 1, "orientation_f1": None} for key in graphs},
         "failures": [{"unit": "attack faces s1", "error": "MemoryError: too little"}],
-        "face": np.full((40, 32, 3), 128, np.uint8),
-        "boxes": boxes,
+        "faces": {"faces": MeanFace(picture=np.full((40, 32, 3), 128, np.uint8), boxes=boxes)},
         "examples": [("sun, s0c0", np.full((40, 32, 3), 90, np.uint8))],
     }
     return Context(**{**values, **changes})

@@ -88,7 +88,19 @@ finally:
     if option == "--version":
         assert re.fullmatch(r"austicker-grid \d+\.\d+\.\d+\n", shown)
     else:
-        for name in ("submit", "run", "attach", "stop", "list", "plan", "status", "report", "generate", "placements"):
+        for name in (
+            "submit",
+            "run",
+            "attach",
+            "stop",
+            "list",
+            "plan",
+            "status",
+            "report",
+            "generate",
+            "placements",
+            "attacks",
+        ):
             assert name in shown
 
 
@@ -108,6 +120,10 @@ def test_without_a_command_the_help_is_shown(cli_here):
         ("stickers", ("shocked", "(h)"), "shocked"),
         ("models", ("mmnet", None), "mmnet"),
         ("models", ("stcnn", None), "stcnn"),
+        ("models", ("onnx", None), "onnx trained: elsewhere"),
+        ("models", ("face-api", None), "face-api trained: elsewhere"),
+        ("attacks", ("sticker", None), "sticker access: label"),
+        ("attacks", ("unified", None), "unified access: scores"),
     ],
 )
 def test_shelves_are_listed(cli_here, listing, entry, line):
@@ -128,12 +144,40 @@ def test_models_are_listed_with_their_published_size(cli_here):
     assert "input_px: 224" in cli_here("models").out
 
 
+def test_recognisers_trained_elsewhere_are_listed_with_what_a_job_says_of_them(cli_here):
+    record = json.loads(cli_here("models", "--json").out)
+    assert {"torchscript", "onnx", "factory", "callable", "weights", "fer", "facex", "face-api"} <= record.keys()
+    assert record["onnx"]["required"] == "file, labels, input_px"
+    assert (record["onnx"]["access"], record["callable"]["access"], record["fer"]["access"]) == (
+        "scores", "label", "gradients",
+    )  # fmt: skip
+    assert "allow_pickle" in record["weights"]["optional"]
+    assert "happy" in record["fer"]["labels"]
+    assert "required: source, labels\n" in cli_here("models").out
+
+
+def test_attacks_are_listed_with_what_they_need_and_cost(cli_here):
+    record = json.loads(cli_here("attacks", "--json").out)
+    needs = {name: (attack["access"], attack["most queries"]) for name, attack in record.items()}
+    assert needs["sticker"] == ("label", 1)
+    assert needs["exhaustive"] == ("label", len(regions.NAMES))
+    assert needs["dopatch"] == ("scores", 21 * 100)
+    assert record["unified"]["settings"]["generations"] == 200
+    assert {record["sticker"]["place"], record["random"]["place"]} == {"the job's placements", "searched"}
+    text = cli_here("attacks").out
+    assert "most queries: 6000" in text
+    assert "population = 30, generations = 200" in text
+
+
 def test_placements_are_listed(cli_here):
     names = json.loads(cli_here("placements", "--json").out)
     assert cli_here("placements").out.split() == names
     assert {"causal", "centre", "random/1", *regions.POSITIONS, *(f"region/{name}" for name in regions.NAMES)} <= set(
         names
     )
+    assert {f"causal/{kind}" for kind in ("stable", "per-class", "per-subject")} <= set(names)
+    controls = {"permuted", "blank", "correlation", "motion", "tuned", "random-region"}
+    assert {f"control/{kind}" for kind in controls} <= set(names)
 
 
 # A whole run.

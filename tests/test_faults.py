@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -64,10 +65,29 @@ input_px = 32
 epochs = 1
 
 [[attacks]]
-stickers = ["monkey", "star"]
+stickers = ["monkey"]
 placements = ["causal", "random/1", "chin"]
+
+[[attacks]]
+name = "random"
+stickers = ["star"]
+settings = { draws = 3, population = 2 }
+
+[[attacks]]
+name = "rhde"
+stickers = ["star"]
+budget = 6
+settings = { population = 5, iterations = 1 }
+
+[[attacks]]
+name = "dense"
+stickers = ["star"]
+settings = { stride = 0.5 }
 """
+ATTACKS = ("sticker", "random", "rhde", "dense")
 CELLS, ROWS = 4 * 2 * 6, 4 * 2 * 6 * 6
+TASKS = 4 + 4 * 2 + 4 * 2 * len(ATTACKS)
+"""Graphs, trainings, and the attacks on what was trained."""
 TABLES = ("asr", "queries")
 LONG_S = 150.0
 """A command that takes longer hangs."""
@@ -140,8 +160,11 @@ class Undisturbed:
         found, expected = self.verdicts(store), self.verdicts(Store(self.folder))
         assert found.height == ROWS
         assert not found.select("cell", "clip").is_duplicated().any()
-        exact = pl.exclude("clean_score", "attacked_score")
+        exact = pl.exclude("clean_score", "attacked_score", "answers")
         assert found.select(exact).equals(expected.select(exact))
+        assert found["answers"].list.len().equals(expected["answers"].list.len())
+        mapped = (rows["answers"].drop_nulls().explode().to_numpy() for rows in (found, expected))
+        np.testing.assert_allclose(*mapped, atol=1e-5)
         for score in ("clean_score", "attacked_score"):
             assert found[score].to_numpy() == pytest.approx(expected[score].to_numpy(), abs=1e-5)
         assert tables(store) == self.tables
@@ -173,7 +196,7 @@ def undisturbed(tmp_path_factory, orl_motion) -> Undisturbed:
         summary = whole.submit(whole.folder, grid.Site(workers=0))
     finally:
         hook.remove()
-    assert (summary.cells_done, summary.tasks_run, summary.failures) == (CELLS, 20, ())
+    assert (summary.cells_done, summary.tasks_run, summary.failures) == (CELLS, TASKS, ())
     return dataclasses.replace(whole, tables=tables(Store(whole.folder)), shown=shown)
 
 
@@ -235,8 +258,9 @@ def parts(folder: Path) -> list[Path]:
     return sorted((folder / "verdicts").glob("*/[!.]*.parquet"))
 
 
-def shard_key(shard: plan.Shard) -> str:
-    return layout.part(shard.corpus, results.part_name(cell.id for cell in shard.cells))
+def shard_key(shard: plan.Shard, attack: str = "sticker") -> str:
+    """Where the part of an attack lies that was not cut."""
+    return layout.part(shard.corpus, results.part_name(cell.id for cell in shard.attacks[attack]))
 
 
 # Killed at every step of every commit.
@@ -250,28 +274,33 @@ def one_cell_a_part(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def commits(undisturbed) -> list[str]:
-    """Every file that workers commit in a run in which each cell is a part."""
+def commits(undisturbed) -> dict[str, str]:
+    """Every file that workers commit in a run in which each cell is a part, and its kind: of verdicts, the attack."""
     cells = [cell for shard in undisturbed.laid_out.shards for cell in shard.cells]
-    there = [key for key in undisturbed.files() if not key.startswith(layout.VERDICTS)]
-    return [*there, *(layout.part(cell.corpus, results.part_name([cell.id])) for cell in cells)]
+    there = {key: kind(key) for key in undisturbed.files() if not key.startswith(layout.VERDICTS)}
+    return there | {layout.part(cell.corpus, results.part_name([cell.id])): cell.attack for cell in cells}
 
 
 def test_the_recognisers_were_shown_what_the_verdicts_say(undisturbed):
     found = undisturbed.verdicts(Store(undisturbed.folder))
-    clean = sum(len(shard.fold.test) for shard in undisturbed.laid_out.shards)
-    assert found["queries"].sum() == undisturbed.shown - clean > 200
+    clean = sum(len(shard.fold.test) * len(shard.attacks) for shard in undisturbed.laid_out.shards)
+    assert (found["unique"] + found["repeated"]).sum() == undisturbed.shown - clean > 200
+    assert (found["queries"] == found["unique"] + found["repeated"] + found["cached"]).all()
     assert found["clean_pred"].n_unique() > 1
     assert found["attacked_score"].n_unique() > ROWS / 2
+    for attack in ATTACKS[1:]:  # else these searches would be no more than stickers
+        assert found.filter(found["attack"] == attack)["queries"].max() > 1
+        assert (found.filter(found["attack"] == attack)["success_at"] > 0).any()
 
 
 def test_the_points_cover_every_step_of_every_kind_of_file(commits):
     points = [point for run in drawn(commits) for point in run]
     assert len(points) >= WANTED
-    assert {(kind(key), step) for key, step in points} == {
-        (name, step) for name in map(kind, commits) for step in STEPS
+    assert {(commits[key], step) for key, step in points} == {
+        (name, step) for name in commits.values() for step in STEPS
     }
-    assert drawn(commits) == drawn(reversed(commits))
+    assert set(ATTACKS) < set(commits.values())
+    assert drawn(commits) == drawn(dict(reversed(commits.items())))
 
 
 @pytest.mark.usefixtures("one_cell_a_part")
@@ -363,7 +392,7 @@ def test_a_signal_ends_a_run_in_time_with_one_sentence(
     assert (running.returncode, out, said) == (status, "", [INTERRUPTED])
     wait_until(lambda: not drafts(tmp_path), seconds=10)
     kept = {path: path.stat().st_mtime_ns for path in parts(tmp_path)}
-    assert 0 < len(kept) < len(undisturbed.laid_out.shards)
+    assert 0 < len(kept) < len(parts(undisturbed.folder))
     summary = undisturbed.submit(tmp_path, grid.Site(workers=0))
     assert (summary.cells_done, summary.failures) == (CELLS, ())
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
@@ -467,7 +496,8 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 def test_torn_and_damaged_files_are_made_again(undisturbed, faults, tmp_path):
     folder = tmp_path / "store"
     shutil.copytree(undisturbed.folder, folder)
-    damaged = dict(zip(parts(folder), DAMAGE.items(), strict=False))
+    ours = sorted(folder / shard_key(shard) for shard in undisturbed.laid_out.shards)
+    damaged = dict(zip(ours, DAMAGE.items(), strict=False))
     assert len(damaged) == len(DAMAGE) < len(parts(folder))
     for path, (_, damage) in damaged.items():
         path.write_bytes(damage(path.read_bytes()))
@@ -595,9 +625,10 @@ def test_poison_is_set_aside_by_name_and_the_rest_is_finished(undisturbed, clust
     faults.arm(tmp_path, always=[(shard_key(poison), "torn"), (layout.weights(trained.weights), "forced")])
     running = start(tmp_path, *on(cluster))
     out, err = running.communicate(timeout=LONG_S)
-    lost = [cell.id for shard in (poison, trained) for cell in shard.cells]
+    lost = [cell.id for cell in (*poison.attacks["sticker"], *trained.cells)]
+    failed = 1 + 1 + len(ATTACKS)  # the poison, the training, and what waited for it
     assert running.returncode == 1, err
-    assert out.splitlines()[0] == f"{CELLS - len(lost)} of {CELLS} cells done, 20 tasks run, 3 failed", err
+    assert out.splitlines()[0] == f"{CELLS - len(lost)} of {CELLS} cells done, {TASKS} tasks run, {failed} failed", err
     failures = Store(tmp_path).failures()
     assert sorted(cell for failure in failures for cell in failure["cells"]) == sorted(lost)
     assert sum("WorkerCrashedError" in failure["error"] for failure in failures) == 2
@@ -607,6 +638,6 @@ def test_poison_is_set_aside_by_name_and_the_rest_is_finished(undisturbed, clust
     assert set(undisturbed.verdicts(Store(tmp_path))["cell"]) == undisturbed.laid_out.cells - set(lost)
     faults.arm(tmp_path)
     summary = undisturbed.submit(tmp_path, cluster)
-    assert (summary.cells_done, summary.tasks_run, summary.failures) == (CELLS, 3, ())
+    assert (summary.cells_done, summary.tasks_run, summary.failures) == (CELLS, failed, ())
     assert Store(tmp_path).failures() == []
     undisturbed.assert_equals(tmp_path)

@@ -16,6 +16,7 @@ from planted_corpus import attack, corpus, job, laid_out
 
 from austicker import identity, models
 from austicker.folds import loso
+from austicker.foreign import ForeignSettings
 from austicker.job import CorpusChoice
 from austicker.types import DiscoverySettings, Fold, ModelSettings
 
@@ -167,6 +168,93 @@ def test_only_the_causal_cells_depend_on_the_settings_of_the_graph():
 )
 def test_cells_do_not_depend_on_names_of_the_job_paths_or_order(changes):
     assert cells(**changes) == cells()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"budget": 7}, {"bend": True}, {"settings": {"opacity": 0.5}}, {"side": 0.3}, {"variant": "apex-only"}],
+    ids=str,
+)
+def test_cells_depend_on_how_the_sticker_is_worn_and_on_the_budget(changes):
+    before = cells(attacks=(attack(budget=1, settings={"opacity": 1.0}),))
+    after = cells(attacks=(attack(**{"budget": 1, "settings": {"opacity": 1.0}, **changes}),))
+    assert before.keys() == after.keys()
+    assert not set(before.values()) & set(after.values())
+
+
+THEIRS = ForeignSettings(
+    name="onnx",
+    label="theirs",
+    source="/here/net.onnx",
+    digest="d" * 64,
+    labels=("a", "b"),
+    classes={"a": "a", "b": "b"},
+    input_px=(48, 48),
+)
+OTHERS = {
+    "digest": "e" * 64,
+    "version": "2",
+    "access": "label",
+    "labels": ("a", "b", "c"),
+    "classes": {"a": "b", "b": "a"},
+    "input_px": (48, 32),
+    "colour": "bgr",
+    "range": (0.0, 255.0),
+    "mean": (0.5,),
+    "std": (0.5,),
+    "frames": "onset-apex",
+    "layout": "nhwc",
+    "outputs": "probabilities",
+    "allow_pickle": True,
+    "architecture": "stcnn",
+    "width": 0.5,
+    "statistics": {"mean": 3.0},
+    "name": "torchscript",
+}
+
+
+def of_theirs(**changes: Any) -> set[str]:
+    """The ids of the cells of a recogniser that was trained elsewhere."""
+    return set(cells(models=(dataclasses.replace(THEIRS, **changes),)).values())
+
+
+def test_every_setting_of_a_recogniser_trained_elsewhere_is_changed_here():
+    assert {*OTHERS, "label", "source"} == set(fields(ForeignSettings))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_cells_depend_on_every_setting_of_a_recogniser_trained_elsewhere(name):
+    changed = dataclasses.replace(THEIRS, **{name: OTHERS[name]})
+    assert identity.of_foreign(FACES, changed) != identity.of_foreign(FACES, THEIRS)
+    assert len(of_theirs()) == 3 * 2 * 3
+    assert not of_theirs(**{name: OTHERS[name]}) & of_theirs()
+
+
+def test_cells_do_not_depend_on_where_a_recognisers_file_lies_nor_on_folds_it_never_saw():
+    assert of_theirs(source="/elsewhere/moved.onnx") == of_theirs()
+    renamed = dataclasses.replace(THEIRS, label="another", source="/elsewhere/moved.onnx")
+    assert identity.of_foreign(FACES, renamed) == identity.of_foreign(FACES, THEIRS)
+    shards = laid_out(job(models=(THEIRS,)), FACES).shards
+    assert len({shard.weights for shard in shards}) == 1 < len(shards)
+
+
+@pytest.mark.parametrize("change", [{"labels": ("b", "a")}, {"fingerprint": "0" * 64}, {"name": "other-faces"}])
+def test_a_recogniser_trained_elsewhere_is_another_before_another_corpus(change):
+    other = dataclasses.replace(FACES, **change)
+    assert identity.of_foreign(other, THEIRS) != identity.of_foreign(FACES, THEIRS)
+
+
+def test_two_functions_of_one_module_are_two_recognisers():
+    one, other = (dataclasses.replace(THEIRS, name="factory", source=f"victims:{name}") for name in ("one", "other"))
+    assert identity.of_foreign(FACES, one) != identity.of_foreign(FACES, other)
+
+
+def test_only_what_reads_a_choice_depends_on_how_it_is_made():
+    names = ("causal", "causal/stable", "control/blank", "control/tuned", "control/random-region", "region/chin")
+    wide = {"attacks": (attack(placements=names),)}
+    before, after = cells(**wide), cells(**wide, discovery=DiscoverySettings(bins=4))
+    same = {placement for (_, _, placement), cell in after.items() if cell in before.values()}
+    assert same == {"control/tuned", "control/random-region", "region/chin"}
 
 
 def test_cells_of_a_users_sticker_follow_its_bytes_and_its_name_and_not_its_folder(tmp_path):

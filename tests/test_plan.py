@@ -10,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from planted_corpus import attack, corpus, job, laid_out
 
-from austicker import models, plan, results
+from austicker import corpora, models, plan, results
+from austicker.foreign import ForeignSettings
 from austicker.job import CorpusChoice
 from austicker.store import Store, layout
 from austicker.types import AustickerError, Cell
@@ -236,6 +238,113 @@ def plan_settings(**changes: Any) -> Any:
     return dataclasses.replace(job().discovery, **changes)
 
 
+# Who meets whom.
+
+THEIRS = ForeignSettings(name="onnx", label="theirs", digest="d" * 64, labels=("a", "b"), access="label")
+SEARCHES = (
+    attack(),
+    attack(name="random", label="anywhere", placements=("random",), budget=9),
+    attack(name="rhde", label="evolved", placements=("rhde",), budget=50),
+    attack(name="unified", label="shaped", placements=("unified",), stickers=(), budget=60),
+)
+
+
+def test_a_recogniser_meets_the_attacks_that_its_access_is_enough_for():
+    scores = dataclasses.replace(THEIRS, label="open", access="scores")
+    found = grid(models=(THEIRS, scores, *TWO_MODELS[:1]), attacks=SEARCHES)
+    met = {(shard.settings.label, label) for shard in found.shards for label in shard.attacks}
+    everything = {"sticker", "anywhere", "evolved", "shaped"}
+    assert met == {
+        *(("theirs", label) for label in ("sticker", "anywhere")),
+        *((label, name) for label in ("open", TWO_MODELS[0].label) for name in everything),
+    }
+    assert found.skipped == (
+        "evolved needs scores, and theirs gives no more than label.",
+        "shaped needs scores, and theirs gives no more than label.",
+    )
+    assert plan.describe(found, ())["not run"] == list(found.skipped)
+
+
+def test_a_recogniser_that_meets_no_attack_is_refused_in_one_sentence():
+    with pytest.raises(AustickerError, match=r"^Recogniser 'theirs' of job 'small' meets no attack .*\.$") as raised:
+        grid(models=(*TWO_MODELS, THEIRS), attacks=SEARCHES[2:])
+    assert "\n" not in str(raised.value)
+
+
+def test_a_recogniser_that_no_corpus_is_left_for_is_refused():
+    with pytest.raises(AustickerError, match=f"'{TWO_MODELS[0].label}' of job 'small' meets no attack"):
+        grid(models=TWO_MODELS, only={TWO_MODELS[0].label: ("orl-photos",)})
+
+
+def test_labels_that_stand_for_no_class_are_refused_before_anything_runs():
+    with pytest.raises(AustickerError, match=r"No label of the recogniser 'theirs' \(a, c\) stands for the class 'b'"):
+        grid(models=(dataclasses.replace(THEIRS, labels=("a", "c")),))
+    wrong = dataclasses.replace(THEIRS, classes={"a": "a", "b": "bb"})
+    with pytest.raises(AustickerError, match=r"'bb', which is no class of the study"):
+        grid(models=(wrong,))
+
+
+def test_a_recogniser_is_attacked_on_its_own_corpora_alone():
+    both = (CorpusChoice(name="orl-motion"), CorpusChoice(name="orl-photos"))
+    photos = dataclasses.replace(corpus(fingerprint="e" * 64), name="orl-photos")
+    one, other = (settings.label for settings in TWO_MODELS)
+    wanted = job(corpora=both, models=TWO_MODELS, only={one: ("orl-photos",)})
+    opened = {"orl-motion": FACES, "orl-photos": photos}
+    with mock.patch.object(corpora, "open_corpus", side_effect=lambda name, *_: opened[name]):
+        found = plan.expand(wanted)
+    met = {(shard.settings.label, shard.corpus) for shard in found.shards}
+    assert met == {(one, "orl-photos"), (other, "orl-photos"), (other, "orl-motion")}
+
+
+def test_each_attack_has_tasks_of_its_own_and_who_was_trained_elsewhere_is_not_trained(tmp_path):
+    found = grid(models=(THEIRS, TWO_MODELS[0]), attacks=SEARCHES[:2])
+    tasks = found.tasks(Store(tmp_path))
+    assert stages(tasks) == {"train": 3, "discover": 3, "attack": 3 * 2 * 2}
+    for task in tasks:
+        assert {cell.attack for cell in task.cells} == ({task.attack} if task.stage == "attack" else set())
+        assert {need.partition("-")[0] for need in task.needs} == {
+            *(["discover"] if task.attack == "sticker" else []),
+            *(["train"] if task.stage == "attack" and task.model != "theirs" else []),
+        }
+    assert ids(tasks) == found.cells
+    assert found.evaluations == (3 + 2 + 2) * 2 * (1 + 6 * 1 + 2 * 9)
+
+
+def test_a_discover_task_carries_the_kinds_that_its_attacks_lack(tmp_path):
+    found = grid(
+        attacks=(
+            attack(placements=("causal", "causal/stable", "control/blank", "region/chin")),
+            attack(
+                label="more", placements=("control/tuned", "control/blank", "control/motion", "control/random-region")
+            ),
+        ),
+        corpora=(CorpusChoice(name="orl-motion", folds=1),),
+    )
+    store = Store(tmp_path)
+    (task,) = [task for task in found.tasks(store) if task.stage == "discover"]
+    assert task.kinds == ("graph", "stable", "blank", "motion")
+    assert all(task.id in other.needs for other in found.tasks(store) if other.stage == "attack")
+    assert {kind for _, _, kind in found.choices} == {"stable", "blank", "motion"}
+    store.write_json(layout.graph(task.graph), {})
+    for kind in ("stable", "blank"):
+        store.write_json(layout.choice(found.choices["orl-motion", "ann", kind]), {})
+    (task,) = [task for task in found.tasks(store) if task.stage == "discover"]
+    assert task.kinds == ("motion",)
+    store.write_json(layout.choice(found.choices["orl-motion", "ann", "motion"]), {})
+    assert stages(found.tasks(store)) == {"train": 1, "discover": 0, "attack": 2}
+
+
+def test_budgets_count_among_the_evaluations_and_growth_by_an_attack_does_only_the_new(tmp_path):
+    store, old, grown = Store(tmp_path), grid(), grid(attacks=SEARCHES)
+    for task in old.tasks(store):
+        finish(store, task)
+    tasks = grown.tasks(store)
+    assert {task.attack for task in tasks} == {"anywhere", "evolved", "shaped"}
+    assert stages(tasks) == {"train": 0, "discover": 0, "attack": 9}
+    assert {cell.sticker for task in tasks if task.attack == "shaped" for cell in task.cells} == {"plain patch"}
+    assert grown.evaluations == (3 + 2 + 2) * (1 + 6 + 2 * 9 + 2 * 50 + 60)
+
+
 def test_a_task_has_a_title_for_people(tmp_path):
     tasks = grid().tasks(Store(tmp_path))
     assert [task.title for task in tasks[:3]] == [
@@ -262,6 +371,7 @@ from planted_corpus import corpus
 corpora.open_corpus = lambda *_: corpus()
 read = job.read(Path({str(HERE.parent / "jobs" / "demo.toml")!r}), ["corpora.0.folds=2"])
 assert plan.expand(read).tasks(Store({str(tmp_path)!r}))
+job.read(Path({str(HERE.parent / "jobs" / "table2.toml")!r}))
 """
     loaded = loaded_after(code)
     assert "austicker" in loaded

@@ -484,7 +484,7 @@ def test_faces_are_shown_only_of_those_who_consented_and_only_when_asked(cli_her
     _, context = gather(Store(report.parent), faces=True)
     mine = [number for number, clip in enumerate(corpus.clips) if clip.subject == "sub26"]
     mean = np.mean([corpus.frames[number][0] for number in mine], axis=0)
-    assert np.abs(context.face.astype(float) - mean).max() <= 0.5
+    assert np.abs(context.faces["casme2"].picture.astype(float) - mean).max() <= 0.5
 
 
 def test_content_on_both_sides_of_a_fold_is_refused_with_the_clips(cli_here, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from planted_report import CLIPS, PEOPLE, context, run
+from planted_report import CLIPS, PEOPLE, context, run, without_answer
 
 from austicker.report import canvas, discovery, formats, heatmaps, rivals, tables, write_report
 from austicker.report.headline import headlines
@@ -58,6 +58,36 @@ def test_table_1_shows_the_draws_and_bolds_the_highest() -> None:
     assert grid.bold == {(1, 2), (2, 2)}
 
 
+def test_a_rule_without_an_answer_has_no_rate_no_rank_and_no_count() -> None:
+    """The clean recogniser errs on every clip of the silent rule: that is no success of the causal place."""
+    clean = without_answer(run(("sun",), ("mmnet",)), "causal")
+    entries = tables.entries(clean)
+    for rate, spread in (("error_asr", "half_range"), ("flip_asr", "flip_half_range")):
+        grid = table_1(entries, rate, spread)
+        assert ("sun", "causal", "–") in grid.table.rows()
+        assert grid.bold == {(2, 2)}
+    assert "causal" not in tables.leaderboard(clean)["placement"].to_list()
+    assert tables.leaderboard(clean)["n_unplaced"].unique().to_list() == [0]
+    assert "causal" not in tables.positions(clean)["placement"].to_list()
+    assert "error_asr.causal" not in tables.metrics(clean)["mmnet", "faces"]
+    row = tables.asr(clean).row(by_predicate=pl.col("placement") == "causal", named=True)
+    assert (row["n_unplaced"], row["n_clips"], row["queries_mean"]) == (PEOPLE * CLIPS, PEOPLE * CLIPS, 0)
+
+
+def test_a_rule_with_some_answers_stays_and_says_how_many_it_lacks() -> None:
+    part = without_answer(run(("sun",), ("mmnet",)), "causal", clips=1)
+    rows = {row["placement"]: row for row in tables.leaderboard(part).iter_rows(named=True)}
+    assert (rows["causal"]["n_unplaced"], rows["region/lips"]["n_unplaced"]) == (PEOPLE, 0)
+    assert rows["causal"]["error_asr"] == 1
+
+
+def test_a_place_without_an_answer_on_one_corpus_has_no_sum_over_corpora() -> None:
+    other = without_answer(run(("sun",), ("mmnet",)), "causal").with_columns(corpus=pl.lit("other"))
+    places = tables.positions(pl.concat([run(("sun",), ("mmnet",)), other]))["placement"].to_list()
+    assert "causal" not in places
+    assert "chin" in places
+
+
 def test_positions_sum_over_corpora() -> None:
     both = pl.concat([run(), run().with_columns(pl.lit("other").alias("corpus"))])
     found = tables.positions(both).filter(model="mmnet", sticker="sun")
@@ -99,11 +129,21 @@ def test_discovery_counts_hits_and_folds_without_answer() -> None:
 
 
 def test_headline_says_rate_rivals_and_clean_error() -> None:
-    sentences = headlines(run())
-    assert len(sentences) == 2
-    assert sentences[0].startswith("mmnet on faces: the causal sticker leaves 100.0 %")
-    assert "random placement 16.7 %" in sentences[0]
-    assert "errs on 0.0 %" in sentences[0]
+    first, second = headlines(run())
+    assert (first.of, second.of) == ("mmnet on faces", "stcnn on faces")
+    assert first.text.startswith("The causal sticker leaves 100.0 %")
+    assert "unrecognised for one query a clip" in first.text
+    assert "random placement 16.7 %" in first.text
+    assert "errs on 0.0 %" in first.text
+
+
+def test_headline_names_the_attack_only_where_causal_placement_has_several() -> None:
+    search = run(("sun",), ("mmnet",)).head(18).with_columns(attack=pl.lit("rhde"), placement=pl.lit("rhde"))
+    (alone,) = headlines(pl.concat([run(("sun",), ("mmnet",)), search]))
+    assert alone.of == "mmnet on faces"
+    turned = run(("sun",), ("mmnet",)).with_columns(attack=pl.lit("turned"))
+    both = headlines(pl.concat([run(("sun",), ("mmnet",)), turned]))
+    assert [one.of for one in both] == ["mmnet on faces, attack sticker", "mmnet on faces, attack turned"]
 
 
 def test_page_says_what_limits_the_result(folder: Path) -> None:
@@ -148,7 +188,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_run_still_has_a_page(tmp_path: Path) -> None:
-    bare = context(graphs={}, truth={}, face=None, boxes={}, examples=(), cells_done=0)
+    bare = context(graphs={}, truth={}, faces={}, examples=(), cells_done=0)
     page = Path(write_report(run().clear(), bare, Store(tmp_path))).read_text()
     assert "no headline" in page
     assert "10 of 10 cells are missing" in page

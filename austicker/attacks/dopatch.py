@@ -19,15 +19,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from austicker import regions
 from austicker.attacks.looks import Face, Looks, Reals, Walk, looks_at
-from austicker.attacks.oracle import Answers
 from austicker.attacks.search import Search
 from austicker.types import AustickerError
+
+if TYPE_CHECKING:
+    from austicker.attacks.oracle import Answers
 
 Optimiser = Literal["nes", "random", "bayesian"]
 

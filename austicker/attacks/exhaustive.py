@@ -24,7 +24,7 @@ class Settings:
 
 
 def walk(face: Face, settings: Settings) -> Walk:
-    """Tries the centres of all regions at once, in table order, with the sticker as `sticker` wears it."""
+    """Tries the centres of all regions at once, in table order, with the sticker upright and opaque."""
     yield looks_at(regions.boxes(face.landmarks[None], aspect=face.aspect)[0, :, :2])
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from austicker.attacks.oracle import Answers
 from austicker.types import Floats
+
+if TYPE_CHECKING:
+    from austicker.attacks.oracle import Answers
 
 Reals = NDArray[np.float64]
 
@@ -88,7 +90,7 @@ def looks_at(places: ArrayLike, *, rotation: ArrayLike = 0.0, opacity: ArrayLike
     return Looks(centres=centres, rotation=turned, opacity=faded)
 
 
-Walk = Generator[Looks, Answers, None]
+Walk = Generator[Looks, "Answers", None]
 """A search on one face: it yields a population of looks, is sent the answers to all of them, and ends when it likes.
 
 It never meets a budget or a success: whoever walks it closes it then, and keeps what hid the emotion first or came

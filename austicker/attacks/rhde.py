@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from math import sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,11 @@ from numpy.typing import NDArray
 from austicker.attacks.evolution import partners
 from austicker.attacks.face_mask import Places, Skin
 from austicker.attacks.looks import Face, Looks, Reals, Walk, looks_at
-from austicker.attacks.oracle import Answers
 from austicker.attacks.search import Search
 from austicker.types import AustickerError
+
+if TYPE_CHECKING:
+    from austicker.attacks.oracle import Answers
 
 LEAST_MEMBERS = 5
 """Smallest population, as in the published code."""

@@ -34,7 +34,7 @@ class Trials:
         shown: (n, t) bool, False where a frame gets no sticker.
         faces: what a search may know of each trial.
         looks: n of them, where the job's placements put each sticker; None for an attack that searches.
-        bent: stickers are bent over the face.
+        bent: stickers are bent over the face, on every frame as at their place on the onset frame.
         batch: the most clips that are shown at once.
     """
 

@@ -39,6 +39,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "corpora": shelves.corpora,
     "protocols": shelves.protocols,
     "models": shelves.models,
+    "attacks": shelves.attacks,
     "stickers": shelves.stickers,
     "placements": shelves.placements,
 }

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from austicker.cli.options import AsJson, show
+
+if TYPE_CHECKING:
+    from austicker.attacks.search import Attack
+    from austicker.foreign.kinds import Kind
 
 
 def corpora(as_json: AsJson = False) -> None:
@@ -24,10 +30,44 @@ def protocols(as_json: AsJson = False) -> None:
 
 
 def models(as_json: AsJson = False) -> None:
-    """List the recognisers with their published recipes."""
+    """List the recognisers: those trained here with their published recipes, and the kinds trained elsewhere."""
+    from austicker.foreign import FOREIGN
     from austicker.models import MODELS, published
 
-    show({name: dict(published(name)) for name in MODELS.names()}, as_json)
+    own = {name: dict(published(name)) for name in MODELS.names()}
+    show(own | {name: _kind(FOREIGN[name]) for name in FOREIGN.names()}, as_json)
+
+
+def _kind(kind: Kind) -> dict[str, Any]:
+    """Returns what a job may say of a recogniser that was trained elsewhere, and what it gets for it."""
+    required = ["file" if key == "source" and kind.source == "file" else key for key in kind.required]
+    optional = [key for key in ("label", "version", "access", "classes", *kind.keys) if key not in kind.required]
+    return {
+        "trained": "elsewhere",
+        "source": kind.source,
+        "access": kind.access,
+        "required": ", ".join(required) or "nothing",
+        "optional": ", ".join(optional),
+    } | ({"labels": ", ".join(kind.fixed["labels"])} if "labels" in kind.fixed else {})
+
+
+def attacks(as_json: AsJson = False) -> None:
+    """List the attacks: what they need of a recogniser, how often they ask it for one clip, and their settings."""
+    from austicker.attacks import ATTACKS
+
+    show({name: _attack(ATTACKS[name], as_json) for name in ATTACKS.names()}, as_json)
+
+
+def _attack(attack: Attack, as_json: bool) -> dict[str, Any]:
+    settings = attack.settings()
+    values = asdict(settings)
+    return {
+        "access": attack.access,
+        "most queries": settings.queries,
+        "place": "searched" if attack.searches else "the job's placements",
+        "wears": "the job's stickers" if attack.wears else "a patch of its own",
+        "settings": values if as_json else ", ".join(f"{key} = {value}" for key, value in values.items()) or "none",
+    }
 
 
 def stickers(as_json: AsJson = False) -> None:
@@ -38,7 +78,7 @@ def stickers(as_json: AsJson = False) -> None:
 
 
 def placements(as_json: AsJson = False) -> None:
-    """List the placements; `random` in a job stands for several draws, `region/*` for all 14 regions."""
+    """List the placements; in a job `random` stands for several draws, and `region/*` and `control/*` for all such."""
     from austicker.placements import all_names
 
     names = all_names()

@@ -13,6 +13,7 @@ from austicker.foreign.entry import checked
 from austicker.foreign.kinds import Kind
 from austicker.foreign.labels import columns
 from austicker.foreign.record import ForeignSettings, from_record
+from austicker.foreign.sources import file_content
 from austicker.registry import Registry
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from austicker.victims import Victim
 
-__all__ = ["FOREIGN", "ForeignSettings", "columns", "from_record", "is_file", "open_victim", "settings"]
+__all__ = ["FOREIGN", "ForeignSettings", "columns", "file_content", "from_record", "is_file", "open_victim", "settings"]
 
 FOREIGN: Registry[Kind] = Registry(
     "recogniser",

@@ -25,7 +25,7 @@ def weights(settings: ForeignSettings, path: Path | None, device: torch.device) 
         AustickerError: the file is missing, another one, no weight file, or does not fit the architecture.
     """
     path = path or Path(settings.source)
-    tensors = _tensors(settings, file_content(settings, path), path)
+    tensors = _tensors(settings, file_content(settings, path))
     own = models.settings(
         settings.architecture, width=settings.width, input_px=settings.input_px[0], frames=settings.frames
     )
@@ -36,9 +36,9 @@ def weights(settings: ForeignSettings, path: Path | None, device: torch.device) 
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise AustickerError(
-            f"The weights '{path}' of the recogniser '{settings.label}' do not fit {settings.architecture} of width "
-            f"{settings.width:g}, {settings.input_px[0]} px, {own.frames} frames and {len(settings.labels)} labels "
-            f"({reason(error)})."
+            f"The weights '{settings.source}' of the recogniser '{settings.label}' do not fit {settings.architecture} "
+            f"of width {settings.width:g}, {settings.input_px[0]} px, {own.frames} frames and {len(settings.labels)} "
+            f"labels ({reason(error)})."
         ) from error
     network = network.to(device).eval().requires_grad_(False)
 
@@ -55,7 +55,7 @@ def weights(settings: ForeignSettings, path: Path | None, device: torch.device) 
     return Opened(outputs=outputs, frame_indices=recogniser.frame_indices, colour=recogniser.colour)
 
 
-def _tensors(settings: ForeignSettings, content: bytes, path: Path) -> dict[str, Tensor]:
+def _tensors(settings: ForeignSettings, content: bytes) -> dict[str, Tensor]:
     """Returns the tensors of a safetensors file, or of a pickle that may be read.
 
     Raises:
@@ -66,20 +66,24 @@ def _tensors(settings: ForeignSettings, content: bytes, path: Path) -> dict[str,
             tensors: dict[str, Tensor] = safetensors.torch.load(content)
         except SafetensorError as error:
             raise AustickerError(
-                f"'{path}' of the recogniser '{settings.label}' is not a safetensors file ({reason(error)})."
+                f"'{settings.source}' of the recogniser '{settings.label}' is not a safetensors file ({reason(error)})."
             ) from error
         return tensors
     if not settings.allow_pickle:
-        raise AustickerError(f"'{path}' of the recogniser '{settings.label}' is a pickle: say allow_pickle = true.")
+        raise AustickerError(
+            f"'{settings.source}' of the recogniser '{settings.label}' is a pickle: say allow_pickle = true."
+        )
     try:
         found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         raise AustickerError(
-            f"'{path}' of the recogniser '{settings.label}' holds more than weights, or is torn "
+            f"'{settings.source}' of the recogniser '{settings.label}' holds more than weights, or is torn "
             f"({type(error).__name__})."
         ) from error
     # Lightning's checkpoints keep the weights so.
     found = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise AustickerError(f"'{path}' of the recogniser '{settings.label}' is not a table of tensors by name.")
+        raise AustickerError(
+            f"'{settings.source}' of the recogniser '{settings.label}' is not a table of tensors by name."
+        )
     return found

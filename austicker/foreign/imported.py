@@ -86,8 +86,9 @@ def _imported(settings: ForeignSettings) -> Callable[..., Any]:
         for part in attribute.split("."):
             found = getattr(found, part)
     except Exception as error:
+        mend = ": install it, or name its folder in PYTHONPATH" if isinstance(error, ModuleNotFoundError) else ""
         raise AustickerError(
-            f"'{settings.source}' of the recogniser '{settings.label}' cannot be imported ({reason(error)})."
+            f"'{settings.source}' of the recogniser '{settings.label}' cannot be imported ({reason(error)}){mend}."
         ) from error
     if not callable(found):
         raise AustickerError(f"'{settings.source}' of the recogniser '{settings.label}' is not a function.")

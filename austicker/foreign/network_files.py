@@ -32,7 +32,8 @@ def torchscript(settings: ForeignSettings, path: Path | None, device: torch.devi
             network: Any = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
     except Exception as error:
         raise AustickerError(
-            f"The file '{path}' of the recogniser '{settings.label}' is no TorchScript file ({reason(error)})."
+            f"The file '{settings.source}' of the recogniser '{settings.label}' is no TorchScript file "
+            f"({reason(error)})."
         ) from error
     network.eval()
     for weight in network.parameters():
@@ -64,7 +65,8 @@ def onnx(settings: ForeignSettings, path: Path | None, device: torch.device) -> 
         session = onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:
         raise AustickerError(
-            f"The file '{path}' of the recogniser '{settings.label}' is no ONNX file that can be run ({reason(error)})."
+            f"The file '{settings.source}' of the recogniser '{settings.label}' is no ONNX file that can be run "
+            f"({reason(error)})."
         ) from error
     return prepared(_asked(session, settings), settings)
 

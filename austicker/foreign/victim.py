@@ -19,6 +19,8 @@ NEVER = -1e4
 """Logit of a class without labels: its probability is exactly 0, and losses of it stay finite."""
 SMALLEST = 1e-30
 """Probabilities below it count as this, so that their logarithm stays finite."""
+SUM_SLACK = 0.05
+"""How far probabilities may sum from 1: quantised networks miss it by about one percent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,11 +107,14 @@ class ForeignVictim:
     def _answer(self, frames: Tensor) -> Tensor:
         """Returns the probabilities of one batch."""
         raw = self._raw(frames)
-        if self._settings.outputs == "labels" or self.access == "label":
-            own = raw if self._settings.outputs == "labels" else raw.argmax(1)
-            columns = torch.tensor(self._columns, device=own.device)[own]
-            return torch.nn.functional.one_hot(columns, self.classes).float().to(frames.device)
-        return self._folded(raw).softmax(1).to(frames.device)
+        if self._settings.outputs == "labels":
+            columns = torch.tensor(self._columns, device=raw.device)[raw]
+        else:
+            scores = self._folded(raw).softmax(1).to(frames.device)
+            if self.access != "label":
+                return scores
+            columns = scores.argmax(1)  # the same recogniser as with its scores: less of it is seen
+        return torch.nn.functional.one_hot(columns, self.classes).float().to(frames.device)
 
     def _folded(self, raw: Tensor) -> Tensor:
         """Returns logits (n, classes): those of a class' labels under one logarithm of their sum."""
@@ -138,6 +143,10 @@ class ForeignVictim:
             raise self._fault("returns numbers that are not finite (NaN or infinity)")
         if self._settings.outputs == "probabilities" and bool((raw < 0).any()):
             raise self._fault('returns negative numbers, which are no probabilities: say outputs = "logits"')
+        if self._settings.outputs == "probabilities" and bool(((raw.sum(1) - 1).abs() > SUM_SLACK).any()):
+            raise self._fault(
+                f'returns probabilities that sum to {float(raw.sum(1).max()):.3g}: say outputs = "logits"'
+            )
         return raw.float()
 
     def _fault(self, what: str) -> AustickerError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -38,20 +39,32 @@ def checked_attack(choice: AttackChoice, default_budget: int | None, where: str,
     stickers.check_fits(choice.side)
     if choice.random_draws < 1:
         raise AustickerError(f"'random_draws = {choice.random_draws}' in {where} must be at least 1.")
-    names = tuple(name if name in stickers.STICKERS else _path(name, folder) for name in choice.stickers)
-    if attack.wears:
-        _once(tuple(stickers.load(name).name for name in names), "stickers", where)
-    settings, budget = _settings(attack, choice, choice.budget or default_budget, where)
-    if choice.budget == 0 or not 1 <= budget <= LARGEST_BUDGET:
-        raise AustickerError(f"The budget of attack '{choice.name}' in {where} is not between 1 and {LARGEST_BUDGET}.")
+    names = _stickers(attack, choice, where, folder)
+    own = choice.budget if choice.budget is not None else default_budget
+    _check_budget(own, f"The budget of attack '{choice.name}' in {where}")
+    settings, budget = _settings(attack, choice, own, where)
     return replace(
         choice,
-        label=choice.label or _label(choice, names),
-        stickers=names if attack.wears else (),
+        label=choice.label or _label(choice),
+        stickers=names,
         placements=_places(attack, choice, where),
         budget=budget,
         settings=settings,
     )
+
+
+def _stickers(attack: Attack, choice: AttackChoice, where: str, folder: Path) -> tuple[str, ...]:
+    """Returns the stickers of an attack by shelf name or path; none for one that makes a patch of its own."""
+    if attack.wears:
+        names = tuple(name if name in stickers.STICKERS else _path(name, folder) for name in choice.stickers)
+        _once(tuple(stickers.load(name).name for name in names), "stickers", where)
+        return names
+    subject = f"Attack '{choice.name}' in {where} makes a patch of its own"
+    if choice.stickers not in (AttackChoice().stickers, ()):
+        raise AustickerError(f"{subject}: leave out its 'stickers'.")
+    if choice.bend:
+        raise AustickerError(f"{subject}, which is not bent: leave out its 'bend'.")
+    return ()
 
 
 def _places(attack: Attack, choice: AttackChoice, where: str) -> tuple[str, ...]:
@@ -78,7 +91,14 @@ def _settings(attack: Attack, choice: AttackChoice, budget: int | None, where: s
     wanted = attack.settings(**given)
     if budget is not None and budget < wanted.queries:
         wanted = replace(wanted.within(budget), **given)
-    return asdict(wanted), min(budget or wanted.queries, wanted.queries)
+    queries = wanted.queries if budget is None else min(budget, wanted.queries)
+    _check_budget(queries, f"What the settings of attack '{choice.name}' in {where} ask of one clip")
+    return asdict(wanted), queries
+
+
+def _check_budget(queries: int | None, subject: str) -> None:
+    if queries is not None and not 1 <= queries <= LARGEST_BUDGET:
+        raise AustickerError(f"{subject}, {queries} queries, is not between 1 and {LARGEST_BUDGET}.")
 
 
 def _known(attack: Attack, given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -88,6 +108,9 @@ def _known(attack: Attack, given: Mapping[str, Any], where: str) -> dict[str, An
         if key not in names:
             hint = nearest(key, names) or (f"; known: {', '.join(names)}" if names else ": it has none")
             raise AustickerError(f"Unknown setting '{key}' of {where}{hint}.")
+    for key, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise AustickerError(f"Setting '{key}' of {where} is {value}, which is no number to search with.")
     try:
         checked = pydantic.TypeAdapter(attack.settings).validate_json(json.dumps(given), strict=True)
     except pydantic.ValidationError as error:
@@ -95,6 +118,8 @@ def _known(attack: Attack, given: Mapping[str, Any], where: str) -> dict[str, An
         place = ".".join(str(part) for part in first["loc"])
         reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
         raise AustickerError(f"Setting '{place}' of {where} is wrong ({first['input']!r}): {reason}.") from None
+    except AustickerError as error:
+        raise AustickerError(f"The settings of {where} do not fit: {error}") from error
     return {key: getattr(checked, key) for key in given}
 
 
@@ -103,9 +128,9 @@ def _once(values: tuple[Any, ...], key: str, where: str) -> None:
         raise AustickerError(f"'{key}' in {where} must name at least one value, each once; it is {list(values)}.")
 
 
-def _label(choice: AttackChoice, names: tuple[str, ...]) -> str:
+def _label(choice: AttackChoice) -> str:
     differs: list[str] = [choice.variant] if choice.variant != "same-place" else []
-    differs += [f"side {choice.side:g}"] if choice.side != PAPER_SIDE and names else []
+    differs += [f"side {choice.side:g}"] if choice.side != PAPER_SIDE else []
     differs += ["bent"] if choice.bend else []
     return " ".join([choice.name, *differs])
 

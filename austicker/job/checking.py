@@ -89,7 +89,9 @@ def _checked(content: Mapping[str, Any], where: str, folder: Path) -> Job:
     attacks = tuple(checked_attack(attack, file.budget, where, folder) for attack in file.attacks)
     _unique(tuple(attack.label for attack in attacks), "the labels of the attacks", where)
     found, only = _models(file, where, folder)
-    for kind in {kind for attack in attacks for name in attack.placements for kind in placements.needs(name)}:
+    for kind in dict.fromkeys(
+        kind for attack in attacks for name in attack.placements for kind in placements.needs(name)
+    ):
         if kind in choices.KINDS:
             choices.check(kind, file.discovery)
     return Job(
@@ -164,8 +166,13 @@ def _models(file: _File, where: str, folder: Path) -> tuple[Recognisers, dict[st
         settings.append(_model(choice, where, folder))
         if chosen is not None:
             only[settings[-1].label] = _named_corpora(chosen, settings[-1].label, where)
-    _unique(tuple(setting.label for setting in settings), "the labels of the models", where)
+    labels = _unique(tuple(setting.label for setting in settings), "the labels of the models", where)
     for label, names in only.items():
+        if label not in labels:
+            hint = nearest(label, labels) or f"; the job has {', '.join(labels)}"
+            raise AustickerError(f"'only' in {where} names model '{label}', which is not in the job{hint}.")
+        if not names:
+            raise AustickerError(f"Model '{label}' in {where} is attacked on no corpus: name one, or leave it out.")
         for name in names:
             if name not in known:
                 hint = nearest(name, known) or f"; the job has {', '.join(known)}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from austicker import choices, corpora, folds, identity, placements, protocols, stickers
+from austicker import choices, corpora, folds, foreign, identity, placements, protocols, stickers
 from austicker.attacks import ATTACKS
 from austicker.corpora import Progress
 from austicker.foreign import ForeignSettings
@@ -20,7 +20,8 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
     """Opens the job's corpora and lays out its grid.
 
     Raises:
-        AustickerError: a corpus cannot be opened or does not fit the protocol, or a number of folds is impossible.
+        AustickerError: a corpus cannot be opened or does not fit the protocol, a number of folds is impossible, or the
+            labels of a recogniser trained elsewhere do not fit a study's classes.
     """
     art = {name: stickers.load(name) for attack in job.attacks for name in attack.stickers}
     opened = {choice.name: open_choice(choice, progress) for choice in job.corpora}
@@ -34,6 +35,8 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
         for settings in job.models:
             if not set(parts[name]) <= set(job.only.get(settings.label, parts[name])):
                 continue
+            if isinstance(settings, ForeignSettings):
+                foreign.columns(settings, study.corpus.labels)  # refused before anybody trains or attacks
             chosen, refused = _fitting(job, settings)
             skipped |= dict.fromkeys(refused)
             for fold in divided[name] if chosen else ():
@@ -109,7 +112,7 @@ def _shard(job: Job, corpus: Corpus, fold: Fold, settings: ModelSettings | Forei
 def weights_identity(corpus: Corpus, fold: Fold, settings: ModelSettings | ForeignSettings, seed: int) -> str:
     """Returns the identity of a recogniser with its weights, trained on a fold or elsewhere."""
     if isinstance(settings, ForeignSettings):
-        return identity.of_foreign(settings, corpus.labels)
+        return identity.of_foreign(corpus, settings)
     return identity.of_model(corpus, fold, settings, seed)
 
 

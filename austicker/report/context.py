@@ -61,6 +61,14 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeanFace:
+    """The mean of a corpus' faces at their onsets; `picture` is (h, w, 3) uint8 RGB, `boxes` the 14 regions on it."""
+
+    picture: Bytes = field(compare=False, repr=False)
+    boxes: Mapping[str, Box]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """Everything that the report prints and that no verdict holds.
 
@@ -75,9 +83,7 @@ class Context:
         choices: by (corpus, fold, kind), the regions that other rules chose.
         skipped: sentences that say which attack was not run on which recogniser, and why.
         failures: one mapping per failed shard, printed as it is.
-        face: (h, w, 3) uint8 RGB mean face, or None.
-        face_corpus: whose face it is; "" if the job has but one corpus, or without a face.
-        boxes: the 14 regions on that face, by name; empty without a face.
+        faces: by name of the corpus, those that may be shown.
         examples: (caption, (h, w, 3) uint8 RGB) of attacked faces.
     """
 
@@ -93,7 +99,5 @@ class Context:
     choices: Mapping[tuple[str, str, str], RegionChoice] = field(default_factory=dict)
     skipped: Sequence[str] = ()
     failures: Sequence[Json] = ()
-    face: Bytes | None = field(default=None, compare=False, repr=False)
-    face_corpus: str = ""
-    boxes: Mapping[str, Box] = field(default_factory=dict)
+    faces: Mapping[str, MeanFace] = field(default_factory=dict)
     examples: Sequence[tuple[str, Bytes]] = field(default=(), compare=False, repr=False)

@@ -25,16 +25,17 @@ _MARKERS = dict(zip(FIXED, "osD", strict=True))
 _SCHEMA: dict[str, type[pl.DataType]] = {
     **dict.fromkeys((*PANEL[:3], "entry", "kind"), pl.String),
     **dict.fromkeys(("side", "hidden", "low", "high"), pl.Float64),
-    **dict.fromkeys(("queries", "n_clips", "n_subjects"), pl.Int64),
+    **dict.fromkeys(("queries", "n_clips", "n_subjects", "n_unplaced"), pl.Int64),
 }
-_ORDER = (*PANEL, "entry", "kind", "queries", "hidden", "low", "high", "n_clips", "n_subjects")
+_ORDER = (*PANEL, "entry", "kind", "queries", "hidden", "low", "high", "n_clips", "n_subjects", "n_unplaced")
 
 
 def success_curves(verdicts: pl.DataFrame) -> pl.DataFrame:
     """Returns per search the share of clips that the first `queries` queries hid, wherever that share grows.
 
     Stickers, seeds and draws are pooled, each counting as a clip. `low` and `high` are the 95 % interval, clustered by
-    subject, at the queries of `SUPPORT` and at the end; null elsewhere.
+    subject, at the queries of `SUPPORT` and at the end; null elsewhere. The share is of the clips that were asked:
+    `n_unplaced` others got no sticker. A placement that had no answer on any clip is left out.
     """
     marked = verdicts.with_columns(entry(), is_search().alias("is_search")).filter(
         pl.col("is_search") | pl.col("entry").is_in(FIXED)
@@ -49,7 +50,9 @@ def success_curves(verdicts: pl.DataFrame) -> pl.DataFrame:
     rows = []
     for key, part in sorted(named.partition_by(*PANEL, "entry", as_dict=True).items(), key=str):
         setting = dict(zip((*PANEL, "entry"), key, strict=True))
-        rows += [{**setting, **step} for step in _steps(part)]
+        asked = part.filter(pl.col("queries") > 0)
+        unplaced = part.height - asked.height
+        rows += [{**setting, **step, "n_unplaced": unplaced} for step in (_steps(asked) if asked.height else ())]
     return pl.DataFrame(rows, schema={name: _SCHEMA[name] for name in _ORDER})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from austicker.report.canvas import SEQUENTIAL, VERMILION, bare, figure
 from austicker.report.context import Context
 from austicker.report.faces import outline, show_pale
-from austicker.types import Box, Bytes
+from austicker.types import Box
 
 SCORES, LABELS = "1 − score of the true class", "share of clips hidden"
 _PANEL_IN = 3.7
@@ -72,13 +72,7 @@ def _map(names: dict[str, str], part: pl.DataFrame) -> Map | None:
     )
 
 
-def _face_of(context: Context, corpus: str) -> Bytes | None:
-    """Returns the mean face if it is of this corpus."""
-    own = context.face_corpus or (next(iter(context.corpora)) if len(context.corpora) == 1 else "")
-    return context.face if own == corpus else None
-
-
-def _region_at(boxes: dict[str, Box], x: float, y: float) -> str | None:
+def _region_at(boxes: Mapping[str, Box], x: float, y: float) -> str | None:
     """Returns the region whose middle is nearest of those that hold a point, or None in none."""
     near = {
         name: math.hypot(x - box.centre.x, y - box.centre.y)
@@ -103,8 +97,8 @@ def dense_map(maps: Sequence[Map], context: Context) -> pl.DataFrame:
             "highest": float(made.values.max()),
             "best_x": made.best[0],
             "best_y": made.best[1],
-            "best_region": _region_at(dict(context.boxes), *made.best)
-            if _face_of(context, made.corpus) is not None
+            "best_region": _region_at(context.faces[made.corpus].boxes, *made.best)
+            if made.corpus in context.faces
             else None,
             "n_clips": made.n_clips,
             "n_left_out": made.n_left_out,
@@ -120,7 +114,8 @@ def dense_map_figure(maps: Sequence[Map], context: Context) -> Figure | None:
         return None
     across = min(3, len(maps))
     down = -(-len(maps) // across)
-    shape = 1.2 if context.face is None else min(1.4, context.face.shape[0] / context.face.shape[1])
+    shapes = [face.picture.shape[0] / face.picture.shape[1] for face in context.faces.values()]
+    shape = min(1.4, max(shapes, default=1.2))
     made = figure((_PANEL_IN + 0.8) * across, (_PANEL_IN * shape + 0.5) * down)
     grid = made.subplots(down, across, squeeze=False)
     for axes in grid.flat[len(maps) :]:
@@ -133,19 +128,19 @@ def dense_map_figure(maps: Sequence[Map], context: Context) -> Figure | None:
 
 
 def _panel(made: Figure, axes: Axes, drawn: Map, context: Context, shape: float) -> None:
-    face = _face_of(context, drawn.corpus)
+    face = context.faces.get(drawn.corpus)
     bare(axes)
     if face is not None:
-        show_pale(axes, face)
+        show_pale(axes, face.picture)
     image = axes.imshow(
         drawn.values,
         cmap=SEQUENTIAL,
         alpha=1.0 if face is None else 0.55,
         extent=(0, 1, 1, 0),
-        aspect=shape if face is None else face.shape[0] / face.shape[1],
+        aspect=shape if face is None else face.picture.shape[0] / face.picture.shape[1],
         interpolation="nearest",
     )
-    for box in context.boxes.values():
+    for box in face.boxes.values() if face else ():
         axes.add_patch(outline(box, fill=False, edgecolor="white", linewidth=0.8, alpha=0.8))
     axes.plot(*drawn.best, "*", color=VERMILION, markersize=17, markeredgecolor="white", markeredgewidth=1.3)
     bar = made.colorbar(image, ax=axes, shrink=0.8, pad=0.03)

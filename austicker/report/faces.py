@@ -17,6 +17,7 @@ from matplotlib.patheffects import withStroke
 
 from austicker.regions import NAMES
 from austicker.report.canvas import BLUE, INK, SEQUENTIAL, bare, figure
+from austicker.report.context import MeanFace
 from austicker.report.placements import title
 from austicker.types import Box, Bytes
 
@@ -24,7 +25,7 @@ _HALO = [withStroke(linewidth=2.6, foreground="white")]
 _DARK_HALO = [withStroke(linewidth=2.4, foreground=INK)]
 _PANEL_IN = 3.5
 _MOST_EXAMPLES = 8
-Panel = tuple[str, Mapping[str, float]]
+Panel = tuple[tuple[str, str], Mapping[str, float]]
 
 
 def _show(axes: Axes, face: Bytes) -> None:
@@ -75,16 +76,23 @@ def region_rates(asr: pl.DataFrame) -> list[Panel]:
     """Returns per model and corpus the mean `error_asr` over stickers of every region that was tried."""
     tried = asr.filter(pl.col("placement").str.starts_with("region/"))
     means = tried.group_by("model", "corpus", "placement").agg(pl.col("error_asr").mean()).sort("model", "corpus")
-    panels: dict[str, dict[str, float]] = {}
+    panels: dict[tuple[str, str], dict[str, float]] = {}
     for model, corpus, placement, rate in means.iter_rows():
-        panels.setdefault(f"{model}, {corpus}", {})[placement.removeprefix("region/")] = rate
+        panels.setdefault((model, corpus), {})[placement.removeprefix("region/")] = rate
     return list(panels.items())
 
 
-def face_map(face: Bytes, boxes: Mapping[str, Box], panels: Sequence[Panel]) -> Figure | None:
-    """Draws the share of clips hidden by a sticker at each region, one face per model and corpus; None without any."""
-    if not panels:
+def face_map(known: Mapping[str, MeanFace], panels: Sequence[Panel]) -> Figure | None:
+    """Draws the share of clips hidden by a sticker at each region, one face per model and corpus; None without any.
+
+    Args:
+        known: faces by corpus; the first stands in for a corpus without one.
+        panels: what `region_rates` returns.
+    """
+    if not panels or not known:
         return None
+    first = next(iter(known.values()))
+    face = first.picture
     across = min(3, len(panels))
     down = -(-len(panels) // across)
     shape = min(1.4, face.shape[0] / face.shape[1])
@@ -94,9 +102,9 @@ def face_map(face: Bytes, boxes: Mapping[str, Box], panels: Sequence[Panel]) -> 
     grid = made.subplots(down, across, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         bare(axes)
-    for axes, (name, rates) in zip(grid.flat, panels, strict=False):
-        _map_panel(axes, face, boxes, rates, scale)
-        axes.set_title(name)
+    for axes, ((model, corpus), rates) in zip(grid.flat, panels, strict=False):
+        _map_panel(axes, known.get(corpus, first), rates, scale)
+        axes.set_title(f"{model}, {corpus}")
     bar = made.colorbar(ScalarMappable(scale, SEQUENTIAL), ax=grid, shrink=0.8, pad=0.02)
     bar.set_label("share of clips hidden (error_asr)")
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
@@ -104,10 +112,10 @@ def face_map(face: Bytes, boxes: Mapping[str, Box], panels: Sequence[Panel]) -> 
     return made
 
 
-def _map_panel(axes: Axes, face: Bytes, boxes: Mapping[str, Box], rates: Mapping[str, float], scale: Normalize) -> None:
-    show_pale(axes, face)
+def _map_panel(axes: Axes, face: MeanFace, rates: Mapping[str, float], scale: Normalize) -> None:
+    show_pale(axes, face.picture)
     palette = colormaps[SEQUENTIAL]
-    shown = {name: box for name, box in boxes.items() if name in rates}
+    shown = {name: box for name, box in face.boxes.items() if name in rates}
     for name in _large_first(shown):
         colour = palette(scale(rates[name]))
         axes.add_patch(outline(shown[name], facecolor=(*colour[:3], 0.82), edgecolor="white", linewidth=1.2))

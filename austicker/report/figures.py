@@ -13,13 +13,15 @@ from austicker.report.page import Sheet
 
 CAPTIONS = {
     "position_heatmap": "True positives by sticker and position, summed over corpora; fewer means better hidden, the "
-    "lowest of each row is bold.",
+    "lowest of each row is bold. A place without an answer on any clip of a corpus is left out.",
     "region_heatmap": "The same for the 14 regions.",
-    "face_map": "Share of clips not recognised (error_asr, mean over stickers) by the region under the sticker.",
-    "regions": "The 14 regions of interest on the mean face.",
-    "success_curves": "Share of clips hidden by the first queries, clean errors included, with 95 % bands clustered by "
-    "subject. The markers at the left asked once; the random mean is over its draws, and control/tuned was picked by "
-    "queries on the training subjects. A line ends where its search spent most.",
+    "face_map": "Share of clips not recognised (error_asr, mean over stickers) by the region under the sticker; the "
+    "face is the corpus' own where it may be shown, else that of the first.",
+    "regions": "The 14 regions of interest on the mean face of the first corpus.",
+    "success_curves": "Share of the clips asked that the first queries hid, clean errors included, with 95 % bands "
+    "clustered by subject. The markers at the left asked once; the random mean is over its draws, and control/tuned "
+    "was picked by queries on the training subjects. A line ends where its search spent most. A placement without an "
+    "answer on any clip has no marker.",
     "dense_map": "How much the sticker hides at every position, mean over clips; the star is the best position, the "
     "outlines are the 14 regions of the mean face.",
     "causal_graph": "Causal graph of the regions over the folds; places are drawn wider apart than on a face.",
@@ -40,10 +42,10 @@ def figures_of(verdicts: pl.DataFrame, sheets: Mapping[str, Sheet], context: Con
     drawn["causal_graph"] = graphs.causal_graph(context)
     if "discovery_regions" in sheets:
         drawn["outdegree"] = graphs.out_degree_bars(sheets["discovery_regions"].table)
-    if context.face is not None and context.boxes:
-        drawn["regions"] = faces.region_picture(context.face, context.boxes)
+    first = next(iter(context.faces.values()), None)
+    if first is not None:
+        drawn["regions"] = faces.region_picture(first.picture, first.boxes)
         if "asr" in sheets:
-            rates = faces.region_rates(sheets["asr"].table)
-            drawn["face_map"] = faces.face_map(context.face, context.boxes, rates)
+            drawn["face_map"] = faces.face_map(context.faces, faces.region_rates(sheets["asr"].table))
     drawn["examples"] = faces.example_strip(context.examples)
     return {name: made for name, made in drawn.items() if made is not None}

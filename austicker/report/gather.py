@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,10 @@ from austicker.job import Job, from_record
 from austicker.models import published
 from austicker.plan import open_choice
 from austicker.planted_truth import against_truth
-from austicker.report.context import Context, CorpusInfo, ModelInfo
+from austicker.report.context import Context, CorpusInfo, MeanFace, ModelInfo
 from austicker.stages import read_choices, read_graphs, read_job
 from austicker.store import Store, Unreadable, layout
-from austicker.types import AustickerError, Box, Bytes, Corpus, ModelSettings, Placement, Point
+from austicker.types import AustickerError, Bytes, Corpus, ModelSettings, Placement, Point
 
 if TYPE_CHECKING:
     import polars as pl
@@ -145,29 +145,28 @@ def _parameters(store: Store, identity: str) -> int:
         return 0
 
 
-def _opened(job: Job, infos: Mapping[str, CorpusInfo], faces: bool) -> Corpus | None:
-    """Returns a corpus of which every face may be shown, where this machine has one.
+def _opened(job: Job, infos: Mapping[str, CorpusInfo], faces: bool) -> list[Corpus]:
+    """Returns the corpora of which every face may be shown, where this machine has them.
 
-    Synthetic motion is exempt; of a recorded corpus it is the clips of those who consented, if faces are asked for.
+    Embedded ones are exempt; of a recorded corpus it is the clips of those who consented, if faces are asked for.
     """
-    may_show = [
-        choice
-        for choice in job.corpora
-        if choice.name in infos and (infos[choice.name].synthetic or (faces and infos[choice.name].consented))
-    ]
-    for choice in may_show:
+    opened = []
+    for choice in job.corpora:
+        info = infos.get(choice.name)
+        if info is None or not (info.synthetic or (faces and info.consented)):
+            continue
         try:
             corpus = open_choice(choice)
         except AustickerError:
             continue  # this machine has not the corpus: every number comes from the verdicts
-        if corpus.fingerprint == infos[choice.name].fingerprint:
-            return corpus if corpus.synthetic else _of_consented(corpus)
-    if faces:
+        if corpus.fingerprint == info.fingerprint:
+            opened.append(corpus if corpus.synthetic else _of_consented(corpus))
+    if faces and not opened:
         raise AustickerError(
             f"No subject of {', '.join(infos)} is known to have consented to publication: list their ids in "
             "'consented.txt' beside the corpus' data if its licence says so, prepare it again and submit the job again."
         )
-    return None
+    return [corpus for corpus in opened if corpus.clips]
 
 
 def _of_consented(corpus: Corpus) -> Corpus:
@@ -176,21 +175,20 @@ def _of_consented(corpus: Corpus) -> Corpus:
     return select(corpus, positions, corpus.labels, same)
 
 
-def _pictures(corpus: Corpus | None, verdicts: pl.DataFrame, names: Names) -> dict[str, Any]:
-    """Returns the mean face with its regions, and a strip of attacked apex frames."""
-    if corpus is None or not corpus.clips:
-        return {}
+def _pictures(opened: Sequence[Corpus], verdicts: pl.DataFrame, names: Names) -> dict[str, Any]:
+    """Returns the mean faces with their regions, and a strip of attacked apex frames."""
+    return {
+        "faces": {corpus.name: _mean_face(corpus) for corpus in opened},
+        "examples": [example for corpus in opened for example in _examples(corpus, verdicts, names)],
+    }
+
+
+def _mean_face(corpus: Corpus) -> MeanFace:
     landmarks = np.mean([corpus.landmarks[i][clip.onset] for i, clip in enumerate(corpus.clips)], axis=0)
     onsets = (corpus.frames[i][clip.onset].astype(np.float64) for i, clip in enumerate(corpus.clips))
     mean = np.rint(sum(onsets) / len(corpus.clips)).astype(np.uint8)
     width, height = corpus.size
-    boxes: Mapping[str, Box] = regions.locate(landmarks, aspect=width / height)
-    return {
-        "face": _rgb(mean),
-        "face_corpus": corpus.name,
-        "boxes": boxes,
-        "examples": _examples(corpus, verdicts, names),
-    }
+    return MeanFace(picture=_rgb(mean), boxes=regions.locate(landmarks, aspect=width / height))
 
 
 def _examples(corpus: Corpus, verdicts: pl.DataFrame, names: Names) -> list[tuple[str, Bytes]]:

@@ -39,8 +39,12 @@ _RED = "#c1121f"
 
 
 def causal_graph(context: Context) -> Figure | None:
-    """Draws one graph per corpus: edges' width by their share of folds, the most frequent winner in a red box."""
-    corpora = corpora_with_graphs(context)
+    """Draws a graph per corpus with an edge: its width by its share of folds, the most frequent winner in a red box."""
+    corpora = [
+        name
+        for name in corpora_with_graphs(context)
+        if any(graph.directed or graph.undirected or graph.bidirected for graph in graphs_of(context, name))
+    ]
     if not corpora:
         return None
     made = figure(6.2 * len(corpora), 6.9)
@@ -133,7 +137,10 @@ def _keys(planted: bool) -> list[Line2D]:
 
 
 def out_degree_bars(regions: pl.DataFrame) -> Figure | None:
-    """Draws per corpus the share of folds that each region won, and its mean out-degree beside the planted one."""
+    """Draws the share of folds that each region won, and its mean out-degree, of every corpus where one has any."""
+    if regions.is_empty():
+        return None
+    regions = regions.filter((pl.col("out_degree_mean").sum().over("corpus")) > 0)
     if regions.is_empty():
         return None
     corpora: Sequence[pl.DataFrame] = regions.partition_by("corpus", maintain_order=True)

@@ -110,6 +110,7 @@ def draw_rates(verdicts: pl.DataFrame, *by: str) -> pl.DataFrame:
     groups = rates.group_by(keys, maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("n_draws"),
         pl.col("n_clips").max(),
+        pl.col("n_unplaced").max(),
         pl.col("queries_mean").mean(),
         pl.col("true_positives").mean().alias("true_positives_mean"),
         pl.col("error_asr").mean().alias("error_asr"),

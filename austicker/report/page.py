@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from austicker.report.context import Context
 from austicker.report.formats import Bold, rounded, short
+from austicker.report.headline import Headline
 
 _PERCENT = ("_asr", "accuracy", "_share", "_rate", "share_", "success_at_", "_uf1", "_uar", "over_causal")
 
@@ -83,7 +84,7 @@ def policy(style: str, script: str) -> str:
 
 
 def render(
-    context: Context, headlines: Sequence[str], sheets: Mapping[str, Sheet], pictures: Mapping[str, Picture]
+    context: Context, headlines: Sequence[Headline], sheets: Mapping[str, Sheet], pictures: Mapping[str, Picture]
 ) -> str:
     """Returns the page; every text from the store is escaped."""
     folder = files("austicker.report")

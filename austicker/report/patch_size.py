@@ -17,6 +17,8 @@ STICKER = "monkey"
 """The paper's sticker (a), in our drawing."""
 SIZES = (1.0, 2.0, 3.0)
 TENTH = 0.1
+PUBLISHED_ON = ("casme2", "samm", "smic-e-hs")
+"""The paper's corpora, by the names that they have here."""
 
 
 @cache
@@ -33,38 +35,52 @@ def published() -> Mapping[tuple[int, str, str], tuple[float, str]]:
 
 
 def patch_size(verdicts: pl.DataFrame, models: Mapping[str, ModelInfo]) -> pl.DataFrame:
-    """Returns the causal place's `error_asr` by sticker size, with the published one of that architecture and corpus.
+    """Returns the causal place's `error_asr` by sticker size, beside what was published for that architecture.
 
-    One size is no ablation: a recogniser that was tried with a single side has no rows.
+    The published rates stand in one column for each corpus of the paper, whichever was measured, and `difference` is
+    measured minus published on the same corpus. One size is no ablation: a recogniser that was tried with a single
+    side has no rows, and neither has one for which causal placement had no answer.
 
     Args:
         verdicts: rows with the columns of `Verdict`.
         models: by label, for the architectures' names.
     """
     tenths = (pl.col("side") / TENTH).round(6)
-    tried = verdicts.filter((pl.col("placement") == CAUSAL) & (pl.col("sticker") == STICKER) & tenths.is_in(SIZES))
-    sized = tried.with_columns(tenths.cast(pl.Int64).alias("k")).filter(
-        pl.col("k").n_unique().over("corpus", "protocol", "model") > 1
-    )
+    wanted = (pl.col("placement") == CAUSAL) & (pl.col("sticker") == STICKER) & tenths.is_in(SIZES)
+    tried = verdicts.filter(wanted).with_columns(tenths.cast(pl.Int64, strict=False).alias("k"))
     keys = ["corpus", "protocol", "model", "k", "attack"]
-    rates = success_rates(sized, *keys).sort(keys).select(*keys, "error_asr", "low", "high", "n_clips")
-    known = [
-        published().get((row["k"], str(models[row["model"]].settings.get("name")), row["corpus"]), (None, ""))
-        if row["model"] in models
-        else (None, "")
-        for row in rates.iter_rows(named=True)
-    ]
-    return rates.with_columns(
-        pl.Series("published_asr", [rate for rate, _ in known], pl.Float64),
-        pl.Series("doubt", [doubt or None for _, doubt in known], pl.String),
-    ).select(
-        *keys[:4],
-        "error_asr",
-        "low",
-        "high",
-        "published_asr",
-        (pl.col("error_asr") - pl.col("published_asr")).alias("difference"),
-        "n_clips",
-        "attack",
-        "doubt",
+    asked = tried.filter((pl.col("queries") > 0).any().over(keys))
+    sized = asked.filter(pl.col("k").n_unique().over("corpus", "protocol", "model") > 1)
+    measured = ("error_asr", "low", "high", "n_clips", "n_unplaced")
+    rates = success_rates(sized, *keys).sort(keys).select(*keys, *measured)
+    names = {label: str(model.settings.get("name")) for label, model in models.items()}
+    rows = [_known(k, names.get(model, "")) for model, k in rates.select("model", "k").iter_rows()]
+    known = pl.DataFrame(rows, schema=_SCHEMA)
+    of_own = pl.coalesce(
+        pl.when(corpus=name).then(pl.col("error_asr") - pl.col(_column(name))) for name in PUBLISHED_ON
     )
+    order = (*keys[:4], "architecture", *measured[:3], *map(_column, PUBLISHED_ON), "difference")
+    table = pl.concat([rates, known], how="horizontal").with_columns(of_own.alias("difference"))
+    return table.select(*order, *measured[3:], "attack", "doubt")
+
+
+def _column(corpus: str) -> str:
+    return f"published_asr_{corpus}"
+
+
+_SCHEMA: dict[str, type[pl.DataType]] = {
+    "architecture": pl.String,
+    **dict.fromkeys(map(_column, PUBLISHED_ON), pl.Float64),
+    "doubt": pl.String,
+}
+
+
+def _known(k: int, architecture: str) -> dict[str, object]:
+    """Returns the published rates of a size and an architecture; null where nothing was published."""
+    rates = {corpus: found for corpus in PUBLISHED_ON if (found := published().get((k, architecture, corpus)))}
+    doubts = "; ".join(f"{corpus}: {doubt}" for corpus, (_, doubt) in rates.items() if doubt)
+    return {
+        "architecture": architecture if rates else None,
+        **{_column(corpus): rate for corpus, (rate, _) in rates.items()},
+        "doubt": doubts or None,
+    }

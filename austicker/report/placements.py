@@ -47,6 +47,12 @@ def is_draw() -> pl.Expr:
     return pl.col("placement").str.starts_with("random/")
 
 
+def answered() -> pl.Expr:
+    """Tells which rows are of an entry that asked at least once in its setting; a rule without answers wore nothing."""
+    asked = (pl.col("queries") > 0).any().over("corpus", "protocol", "model", "attack", "side", entry())
+    return asked.alias("answered")
+
+
 def family() -> pl.Expr:
     """Returns the family of a placement: "random/3" is "random", Fig. 4's five places are "named position".
 

@@ -19,9 +19,9 @@ SETTING = ("corpus", "protocol", "model", "side")
 """What a fixed placement and a search have in common besides the sticker."""
 _NOTES = {
     RANDOM_MEAN: "mean over draws",
-    BEST_ELSEWHERE: "picked on the other subjects",
+    BEST_ELSEWHERE: "picked by one query per region on each clip of the other subjects, not counted here",
     BEST_HERE: UPPER_BOUND,
-    TUNED: "picked by queries on the training subjects, which are not counted here",
+    TUNED: "picked by queries on the training subjects, not counted here",
     "control/random-region": "mean over its regions where several were drawn",
 }
 
@@ -32,17 +32,19 @@ class Field:
 
     Attributes:
         setting: `SETTING` and the fixed attack, by name.
-        entries: verdicts by the name of the entry.
+        entries: verdicts by the name of the entry; each asked at least once.
         searches: those entries that found their own place.
+        silent: placements that had no answer on any clip, and so are no entries.
     """
 
     setting: Mapping[str, object]
     entries: Mapping[str, pl.DataFrame] = field(compare=False, repr=False)
     searches: frozenset[str]
+    silent: frozenset[str] = frozenset()
 
     @property
     def causal(self) -> pl.DataFrame | None:
-        """Returns the verdicts of the causal place, or None where it was not tried."""
+        """Returns the verdicts of the causal place, or None where it was not tried or had no answer."""
         return self.entries.get(CAUSAL)
 
     def cost(self, name: str) -> str:
@@ -51,17 +53,24 @@ class Field:
 
 
 def fields_of(verdicts: pl.DataFrame) -> list[Field]:
-    """Returns one field per setting and fixed attack, in order; searches alone have a field without an attack."""
+    """Returns one field per setting and fixed attack, in order; searches alone have a field without an attack.
+
+    A placement that had no answer on any clip of its setting wore no sticker and does not compete.
+    """
     picked = [verdicts, placements.best_elsewhere(verdicts), placements.best_here(verdicts)]
-    pool = pl.concat(picked).with_columns(placements.entry(), placements.is_search().alias("is_search"))
+    marks = (placements.entry(), placements.is_search().alias("is_search"), placements.answered())
+    pool = pl.concat(picked).with_columns(*marks)
     made = []
     for key, part in sorted(pool.partition_by(SETTING, as_dict=True).items(), key=str):
         found, fixed = part.filter("is_search"), part.filter(~pl.col("is_search"))
         searches = _by_entry(found)
         for attack in fixed["attack"].unique().sort().to_list() or [None]:
-            entries = _by_entry(fixed.filter(attack=attack)) if attack is not None else {}
+            own = fixed if attack is None else fixed.filter(attack=attack)
+            entries = _by_entry(own.filter("answered"))
             setting = {**dict(zip(SETTING, key, strict=True)), "attack": attack}
-            made.append(Field(setting=setting, entries={**entries, **searches}, searches=frozenset(searches)))
+            silent = frozenset(own["entry"]) - frozenset(entries)
+            entered = {**entries, **searches}
+            made.append(Field(setting=setting, entries=entered, searches=frozenset(searches), silent=silent))
     return made
 
 
@@ -103,7 +112,8 @@ def comparisons(verdicts: pl.DataFrame) -> pl.DataFrame:
     """Returns causal minus each rival in `error_asr`: paired tests, clustered by subject, Holm over the table.
 
     Rivals are the random placement, the best regions, the causal variants, the controls and every search of the same
-    setting. A sticker "(all)" pools the stickers that both tried, each clip counting once.
+    setting that had an answer. A sticker "(all)" pools the stickers that both tried, each clip counting once.
+    `n_unplaced` are rows without a sticker, which count as they are without one.
     """
     rows = [
         {
@@ -115,13 +125,15 @@ def comparisons(verdicts: pl.DataFrame) -> pl.DataFrame:
             **_difference(paired_difference(one, other)),
             "queries_a": _mean_queries(one),
             "queries_b": _mean_queries(other),
+            "n_unplaced_a": _unplaced(one),
+            "n_unplaced_b": _unplaced(other),
             "note": _NOTES.get(name),
         }
         for entered in fields_of(verdicts)
         for sticker, name, one, other in _pairs(entered, single=True)
         if _is_rival(entered, name) and not one.is_empty()
     ]
-    order = [*placements.GROUP, "a", "b", "cost", *_TESTED, "queries_a", "queries_b", "note"]
+    order = [*placements.GROUP, "a", "b", "cost", *_TESTED, *_SPENT, "note"]
     kinds = {name: _KINDS.get(name, pl.String) for name in order}
     table = pl.DataFrame(rows, schema={**kinds, "side": pl.Float64})
     adjusted = pl.Series("p_holm", holm(table["p_value"].to_list()), pl.Float64)
@@ -129,10 +141,10 @@ def comparisons(verdicts: pl.DataFrame) -> pl.DataFrame:
 
 
 _TESTED = ("n_clips", "n_subjects", "difference", "low", "high", "t", "p_value")
+_SPENT = ("queries_a", "queries_b", "n_unplaced_a", "n_unplaced_b")
 _KINDS: Mapping[str, type[pl.DataType]] = {
-    **dict.fromkeys(_TESTED[2:], pl.Float64),
-    **dict.fromkeys(("n_clips", "n_subjects"), pl.Int64),
-    **dict.fromkeys(("queries_a", "queries_b"), pl.Float64),
+    **dict.fromkeys((*_TESTED[2:], *_SPENT[:2]), pl.Float64),
+    **dict.fromkeys((*_TESTED[:2], *_SPENT[2:]), pl.Int64),
 }
 
 
@@ -144,8 +156,12 @@ def _mean_queries(rows: pl.DataFrame) -> float | None:
     return rows.select(pl.col("queries").mean()).item()  # type: ignore[no-any-return]
 
 
+def _unplaced(rows: pl.DataFrame) -> int:
+    return rows.filter(pl.col("queries") == 0).height
+
+
 def winners(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Returns every entry ranked by `error_asr` for each recogniser, at the cost of one query and as a search.
+    """Returns every entry ranked by `error_asr` for each recogniser, those that ask once apart from the searches.
 
     Stickers are pooled; `attack` is that of the fixed places. `over_causal` is the entry minus the causal place over
     the clips and stickers that both tried; its test is clustered by subject, with Holm's correction over this table.
@@ -153,7 +169,7 @@ def winners(verdicts: pl.DataFrame) -> pl.DataFrame:
     rows = [row for entered in fields_of(verdicts) for row in _ranking(entered)]
     schema = {
         **dict.fromkeys((*SETTING[:3], "attack", "cost", "entry", "note"), pl.String),
-        **dict.fromkeys(("n_clips", "n_stickers"), pl.Int64),
+        **dict.fromkeys(("n_clips", "n_unplaced", "n_stickers"), pl.Int64),
         **dict.fromkeys(("side", "error_asr", "low", "high", "queries_mean", "over_causal", "p_value"), pl.Float64),
     }
     table = pl.DataFrame(rows, schema=schema)
@@ -173,9 +189,12 @@ def winners(verdicts: pl.DataFrame) -> pl.DataFrame:
     )
     order = [*SETTING, "attack", "cost", "rank", "entry", "error_asr", "low", "high", "queries_mean", "over_causal"]
     ranked = table.with_columns(rank, adjusted).with_columns(verdict)
-    return ranked.select(*order, "p_holm", "against_causal", "n_clips", "n_stickers", "note").sort(
+    return ranked.select(*order, "p_holm", "against_causal", "n_clips", "n_unplaced", "n_stickers", "note").sort(
         *group, "rank", "entry"
     )
+
+
+_RATES = ("n_clips", "n_unplaced", "error_asr", "low", "high", "queries_mean")
 
 
 def _ranking(entered: Field) -> list[dict[str, object]]:
@@ -191,7 +210,7 @@ def _ranking(entered: Field) -> list[dict[str, object]]:
                 **entered.setting,
                 "cost": entered.cost(name),
                 "entry": name,
-                **{key: rates[key] for key in ("n_clips", "error_asr", "low", "high", "queries_mean")},
+                **{key: rates[key] for key in _RATES},
                 "n_stickers": rows["sticker"].n_unique(),
                 "over_causal": found.difference if found else None,
                 "p_value": found.p_value if found else None,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import polars as pl
 
+from austicker.attacks import ATTACKS
 from austicker.report import placements
 from austicker.report.context import Json
 from austicker.report.placements import RANDOM, RANDOM_SEARCH
 
 BUDGETS = (1, 10, 100, 1000)
-EVERY = "(all)"
 NOT_RUN = "not run"
 _COUNTS = ("unique", "repeated", "cached", "calls")
 
@@ -32,32 +33,36 @@ def succeeded(budget: int) -> pl.Expr:
     return pl.col("success_at").is_between(1, budget)
 
 
-def _measured(marked: pl.DataFrame, *more: str) -> pl.DataFrame:
-    return marked.group_by(*more, "attack", "placement_family").agg(
+def _measured(marked: pl.DataFrame) -> pl.DataFrame:
+    """Returns counts and successes over the clips that were asked, and how many were not."""
+    asked = pl.col("queries") > 0
+    spent = pl.col("queries").filter(asked)
+    return marked.group_by("corpus", "model", "attack", "placement_family").agg(
         pl.col("turn").first(),
-        pl.len().cast(pl.Int64).alias("n_clips"),
-        pl.col("queries").mean().alias("queries_mean"),
-        pl.col("queries").median().alias("queries_median"),
-        pl.col("queries").max().cast(pl.Int64).alias("queries_max"),
-        *(succeeded(budget).mean().alias(f"success_at_{budget}") for budget in BUDGETS),
-        *(pl.col(name).mean().alias(f"{name}_mean") for name in _COUNTS),
+        asked.sum().cast(pl.Int64).alias("n_clips"),
+        (~asked).sum().cast(pl.Int64).alias("n_unplaced"),
+        spent.mean().alias("queries_mean"),
+        spent.median().alias("queries_median"),
+        spent.max().cast(pl.Int64).alias("queries_max"),
+        *(succeeded(budget).filter(asked).mean().alias(f"success_at_{budget}") for budget in BUDGETS),
+        *(pl.col(name).filter(asked).mean().alias(f"{name}_mean") for name in _COUNTS),
     )
 
 
-def _words(settings: Any) -> str | None:
-    """Returns an attack's settings as the job gives them, or None where it sets none."""
-    if not isinstance(settings, Mapping) or not settings:
-        return None
-    return ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
+def _words(attack: str, settings: Mapping[str, Any]) -> str | None:
+    """Returns the settings that differ from the attack's defaults, or None where none does."""
+    usual = asdict(ATTACKS[attack].settings())
+    differs = {name: value for name, value in settings.items() if value != usual[name]}
+    return ", ".join(f"{name} {value}" for name, value in sorted(differs.items())) or None
 
 
 def _set_by(job: Json) -> pl.DataFrame:
-    """Returns the budget and the settings of each attack of a job, by the attack's label; null where none is set."""
+    """Returns the most queries and the unusual settings of each attack of a job, by the attack's label."""
     rows = [
         {
             "attack": str(attack.get("label") or attack["name"]),
             "budget": attack.get("budget"),
-            "settings": _words(attack.get("settings")),
+            "settings": _words(attack["name"], attack.get("settings", {})),
         }
         for attack in job.get("attacks", ())
     ]
@@ -79,23 +84,19 @@ def _published_columns(families: list[str]) -> list[pl.Series]:
 def queries(verdicts: pl.DataFrame, job: Json) -> pl.DataFrame:
     """Returns Table 2: queries per clip by attack and placement family, the published formula beside the measured.
 
-    The rows "(all)" pool corpora and recognisers; those of each follow where there are several. The causal place comes
-    first, then the searches. `success_at_<b>` is the share of clips that one of the first b queries hid, whatever the
-    attack went on to ask. A clip that got no sticker, and so no query, is not among them.
+    Nothing is pooled over corpora or recognisers, which not every search met. The causal place comes first, then the
+    searches. `success_at_<b>` is the share of clips that one of the first b queries hid, whatever the attack went on to
+    ask. All is measured over the `n_clips` that were asked; `n_unplaced` got no sticker, and so no query.
 
     Args:
         verdicts: rows with the columns of `Verdict`.
-        job: the canonical job, for the budgets that it set.
+        job: the canonical job, for the budgets and settings of its attacks.
     """
     turn = pl.when(placement=placements.CAUSAL).then(0).when(placements.is_search()).then(1).otherwise(2)
     marked = verdicts.with_columns(placements.family().alias("placement_family"), turn.alias("turn"))
     keys = ["corpus", "model", "attack", "placement_family"]
     order = ["corpus", "model", "turn", "attack", "placement_family"]
-    pooled = _measured(marked).with_columns(pl.lit(EVERY).alias("corpus"), pl.lit(EVERY).alias("model")).sort(order)
-    parts = [pooled]
-    if marked.select("corpus", "model").n_unique() > 1:
-        parts.append(_measured(marked, "corpus", "model").sort(order).select(pooled.columns))
-    measured = pl.concat(parts).join(_set_by(job), on="attack", how="left", maintain_order="left")
+    measured = _measured(marked).sort(order).join(_set_by(job), on="attack", how="left", maintain_order="left")
     missing = [name for name in _searches() if name not in set(measured["placement_family"])]
     unmeasured = pl.DataFrame(
         {"attack": [name.removesuffix(" search") for name in missing], "placement_family": missing},

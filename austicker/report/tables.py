@@ -16,12 +16,18 @@ def asr(verdicts: pl.DataFrame) -> pl.DataFrame:
 
 
 def entries(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Returns one row per setting and entry: random as the mean of its draws, and the region picked elsewhere."""
+    """Returns one row per setting and entry: random as the mean of its draws, and the region picked elsewhere.
+
+    An entry that had no answer on any clip wore no sticker: its rates and true positives are null.
+    """
     fixed = pl.concat([verdicts.filter(~placements.is_draw()), placements.best_elsewhere(verdicts)])
-    columns = [*GROUP, "placement", "n_clips", "queries_mean", "true_positives", "error_asr", "flip_asr"]
-    numbers = [pl.lit(None, pl.Float64).alias("half_range"), pl.lit(None, pl.Float64).alias("flip_half_range")]
+    counts = [*GROUP, "placement", "n_clips", "n_unplaced", "queries_mean"]
+    measured = ("true_positives", "error_asr", "flip_asr", "low", "high")
+    asked = pl.when(pl.col("queries_mean") > 0)
     rates = success_rates(fixed, *GROUP, "placement").select(
-        *columns[:-3], pl.col("true_positives").cast(pl.Float64), *columns[-2:], "low", "high", *numbers
+        *counts,
+        *(asked.then(pl.col(name).cast(pl.Float64)).alias(name) for name in measured),
+        *(pl.lit(None, pl.Float64).alias(name) for name in ("half_range", "flip_half_range")),
     )
     draws = draw_rates(verdicts, *GROUP).with_columns(
         pl.lit(RANDOM_MEAN).alias("placement"), pl.col("true_positives_mean").alias("true_positives")
@@ -37,21 +43,29 @@ def random_draws(verdicts: pl.DataFrame) -> pl.DataFrame:
 def positions(verdicts: pl.DataFrame) -> pl.DataFrame:
     """Returns Fig. 4's true positives: per model, attack, sticker and position, summed over corpora.
 
-    A search has no position.
+    A search has no position, and a place that had no answer on one of the corpora no sum.
     """
     keys = ["model", "attack", "sticker", "side", "placement"]
     return (
         entries(verdicts)
         .filter(~pl.col("placement").str.starts_with("best region") & ~placements.is_search())
         .group_by(keys)
-        .agg(pl.col("true_positives").sum(), pl.col("n_clips").sum())
+        .agg(
+            pl.when(pl.col("true_positives").null_count() == 0).then(pl.col("true_positives").sum()),
+            pl.col("n_clips").sum(),
+        )
+        .drop_nulls("true_positives")
         .sort(keys)
     )
 
 
 def leaderboard(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Returns every entry ranked by `error_asr` within its corpus, protocol and model; equal rates share a rank."""
-    ranked = entries(verdicts).with_columns(
+    """Returns every entry ranked by `error_asr` within its corpus, protocol and model; equal rates share a rank.
+
+    An entry that had no answer on any clip has no rank and no row.
+    """
+    answered = entries(verdicts).drop_nulls("error_asr")
+    ranked = answered.with_columns(
         pl.col("error_asr")
         .rank("min", descending=True)
         .over("corpus", "protocol", "model")
@@ -59,7 +73,7 @@ def leaderboard(verdicts: pl.DataFrame) -> pl.DataFrame:
         .alias("rank")
     )
     columns = ["corpus", "protocol", "model", "rank", "attack", "sticker", "placement", "side", "error_asr"]
-    return ranked.select(*columns, "low", "high", "flip_asr", "n_clips", "queries_mean").sort(
+    return ranked.select(*columns, "low", "high", "flip_asr", "n_clips", "n_unplaced", "queries_mean").sort(
         "corpus", "protocol", "model", "rank", "attack", "sticker", "placement", "side"
     )
 
@@ -67,10 +81,10 @@ def leaderboard(verdicts: pl.DataFrame) -> pl.DataFrame:
 def metrics(verdicts: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
     """Returns what tracking mirrors, by (model, corpus): accuracy, baseline, and rates per placement family.
 
-    A missing rate has no entry.
+    A missing rate has no entry, and neither has a placement that had no answer on any clip.
     """
     found: dict[tuple[str, str], dict[str, float]] = {}
-    per_family = verdicts.with_columns(placements.family())
+    per_family = verdicts.filter(placements.answered()).with_columns(placements.family())
     names = ("error_asr", "flip_asr", "accuracy_drop", "queries_mean")
     for row in success_rates(per_family, "model", "corpus", "family").iter_rows(named=True):
         group = found.setdefault((row["model"], row["corpus"]), {})

@@ -22,13 +22,13 @@ _ASR_SHOWN = (
 )
 _COMPARED = (
     *("corpus", "model", "sticker", "b", "cost", "queries_b", "difference", "low", "high", "p_holm", "p_value"),
-    *("n_clips", "n_subjects", "note", "attack", "side"),
+    *("n_clips", "n_subjects", "n_unplaced_a", "n_unplaced_b", "note", "attack", "side"),
 )
 _SPENT = (
     *("corpus", "model", "attack", "placement_family", "queries_mean", "queries_median", "queries_max"),
     *("published_queries", "published", "published_note", "budget"),
     *(f"success_at_{budget}" for budget in searches.BUDGETS),
-    *("n_clips", "unique_mean", "repeated_mean", "cached_mean", "calls_mean", "settings"),
+    *("n_clips", "n_unplaced", "unique_mean", "repeated_mean", "cached_mean", "calls_mean", "settings"),
 )
 _MAPPED = (
     *("corpus", "model", "value", "lowest", "mean", "highest", "best_region", "best_x", "best_y", "positions"),
@@ -36,7 +36,12 @@ _MAPPED = (
 )
 _WON = (
     *("corpus", "model", "attack", "cost", "rank", "entry", "error_asr", "low", "high", "queries_mean", "over_causal"),
-    *("against_causal", "p_holm", "n_clips", "n_stickers", "note", "side"),
+    *("against_causal", "p_holm", "n_clips", "n_unplaced", "n_stickers", "note", "side"),
+)
+
+_ASR_SAID = (
+    "Intervals are those of error_asr. n unplaced clips had no answer and count as they are without a sticker: where "
+    "that is every clip, the row shows the clean recogniser."
 )
 
 
@@ -45,51 +50,59 @@ def tables_of(verdicts: pl.DataFrame, context: Context) -> dict[str, Sheet]:
     entries = tables.entries(verdicts)
     error = table_1(entries, "error_asr", "half_range")
     flip = table_1(entries, "flip_asr", "flip_half_range")
-    percent = "in percent; the highest of each sticker is bold; random is mean ± half-range over its draws."
+    percent = (
+        "in percent; the highest of each sticker is bold; random is mean ± half-range over its draws; the best region "
+        "(other subjects) was picked by one query per region on each of their clips; – is no answer on any clip."
+    )
     sheets = (
         Sheet(name="table_1", table=error.table, bold=error.bold, caption=f"error_asr {percent}"),
         Sheet(name="table_1_flip", table=flip.table, bold=flip.bold, caption=f"flip_asr {percent}"),
-        Sheet(name="asr", table=tables.asr(verdicts), columns=_ASR_SHOWN, caption="Intervals are those of error_asr."),
+        Sheet(name="asr", table=tables.asr(verdicts), columns=_ASR_SHOWN, caption=_ASR_SAID),
         Sheet(name="random", table=tables.random_draws(verdicts), caption="Interval over draws, given these clips."),
         Sheet(
             name="queries",
             table=searches.queries(verdicts, context.job),
             columns=_SPENT,
-            caption="Queries of the recogniser per clip, counted by the oracle, beside the published formula and the "
-            "budget that the job set. 'success at b' is the share of clips that one of the first b queries hid, clean "
-            "errors included; a clip that got no sticker is not among them. queries = unique + repeated + cached; "
-            "calls are populations asked at once.",
+            caption="Queries of the recogniser per clip, counted by the oracle, beside the published formula; 'budget' "
+            "is the most queries that the job allows for one clip. Everything is over the n clips that were asked; n "
+            "unplaced got no sticker. 'success at b' is the share that one of the first b queries hid, clean errors "
+            "included. queries = unique + repeated + cached; calls are populations asked at once. 'settings' are those "
+            "that differ from the published search or our defaults. Nothing is pooled over recognisers: not every "
+            "search met each of them.",
         ),
         Sheet(
             name="success_curves",
             table=curves.success_curves(verdicts),
-            caption="Share of clips hidden by so many queries; intervals at a few of them.",
+            caption="Share of the clips asked that so many queries hid; intervals at a few of them.",
         ),
         Sheet(
             name="comparisons",
             table=rivals.comparisons(verdicts),
             columns=_COMPARED,
             caption="error_asr of the causal place minus that of b over the same clips and stickers, t clustered by "
-            "subject, Holm's correction over the whole table. 'cost' says whether b asks once, as the causal place "
-            "does, or searches; queries b is its mean on these clips. control/tuned asks once here, but it was picked "
-            "by queries on the training subjects. The best region picked on the same clips is an upper bound: its "
-            "choice saw the answers.",
+            "subject, Holm's correction over the whole table; only entries that had an answer on some clip. 'cost' "
+            "says whether b asks once, as the causal place does, or searches; queries b is its mean on these clips. "
+            "control/tuned asks once here, but it was picked by queries on the training subjects, and the best region "
+            "(other subjects) by one query per region on each clip of theirs. The best region picked on the same clips "
+            "is an upper bound: its choice saw the answers.",
         ),
         Sheet(
             name="winners",
             table=rivals.winners(verdicts),
             columns=_WON,
-            caption="Ranked by error_asr at equal cost, stickers pooled; 'attack' is that of the fixed places, beside "
-            "which the searches of the same sticker size stand. 'over causal' is the entry minus the causal "
+            caption="Ranked by error_asr, stickers pooled, among the places that ask once and among the searches, "
+            "whose queries differ; only entries that had an answer on some clip. 'attack' is that of the fixed places, "
+            "beside which the searches of the same sticker size stand. 'over causal' is the entry minus the causal "
             "place over the clips and stickers that both tried; 'against causal' tells them apart by Holm's correction "
             "over this table at 5 %. Where n stickers differ, ranks are of different stickers.",
         ),
         Sheet(
             name="patch_size",
             table=patch_size.patch_size(verdicts, context.models),
-            caption="error_asr of the monkey sticker at the causal place, side k tenths of the face. Published is the "
-            "camera-ready paper's, for its recognisers and corpora under the protocol au-sticker; difference is "
-            "measured minus published.",
+            caption="error_asr of the monkey sticker at the causal place, side k tenths of the face: measured on the "
+            "row's own corpus, and as the camera-ready paper publishes it for the same architecture at full size on "
+            "its three corpora (protocol au-sticker). 'difference' is measured minus published where the corpus is the "
+            "same. 'doubt' marks published values that no count of clips gives.",
         ),
         Sheet(
             name="dense_map",
@@ -97,7 +110,11 @@ def tables_of(verdicts: pl.DataFrame, context: Context) -> dict[str, Sheet]:
             columns=_MAPPED,
             caption="Values of the map, means over clips; the best position in fractions of the aligned face.",
         ),
-        Sheet(name="positions", table=tables.positions(verdicts), caption="True positives summed over corpora."),
+        Sheet(
+            name="positions",
+            table=tables.positions(verdicts),
+            caption="True positives summed over corpora, without places that had no answer on one of them.",
+        ),
         Sheet(
             name="discovery",
             table=discovery.discovery(context),
@@ -113,7 +130,8 @@ def tables_of(verdicts: pl.DataFrame, context: Context) -> dict[str, Sheet]:
         Sheet(
             name="leaderboard",
             table=tables.leaderboard(verdicts),
-            caption="Ranked by error_asr within a corpus and recogniser; the top of many entries flatters itself. "
+            caption="Ranked by error_asr within a corpus and recogniser, whatever it cost (queries mean); the top of "
+            "many entries flatters itself. An entry without an answer on any clip has no rank. "
             "The interval of the random mean is over its draws, all others over people.",
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from faults.injection import HARMLESS, STEPS, Point
@@ -25,16 +25,19 @@ def kind(key: str) -> str:
     return f"{path.parts[0]}{path.suffix}"
 
 
-def drawn(keys: Iterable[str]) -> list[list[Point]]:
+def drawn(kinds: Mapping[str, str]) -> list[list[Point]]:
     """Returns the points of every run: each step of each kind of file at least once, the rest by chance.
 
     Every point will be reached: of two on one file the first is before the file has its name, and no task dies so often
     that it is set aside.
+
+    Args:
+        kinds: of each key what lies there, such as `kind` tells.
     """
     generator = random.Random(SEED)
     by_kind: dict[str, list[str]] = {}
-    for key in sorted(keys):
-        by_kind.setdefault(kind(key), []).append(key)
+    for key in sorted(kinds):
+        by_kind.setdefault(kinds[key], []).append(key)
     wanted = [(name, step) for name in by_kind for step in STEPS]
     wanted += generator.choices(wanted, k=max(0, WANTED - len(wanted)))
     generator.shuffle(wanted)
