@@ -148,7 +148,7 @@ def _inputs(laid_out: Plan) -> dict[str, Any]:
 
 
 def _attack(choice: AttackChoice) -> dict[str, Any]:
-    kept = ("name", "side", "variant", "bend", "budget", "settings")
+    kept = ("name", "side", "variant", "bend", "budget", "remember", "settings")
     return {key: getattr(choice, key) for key in kept}
 
 

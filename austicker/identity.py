@@ -51,9 +51,7 @@ def of_foreign(corpus: Corpus, settings: ForeignSettings) -> str:
     """
     names = ("label", "source") if is_file(settings) else ("label",)
     recipe = {key: value for key, value in asdict(settings).items() if key not in names}
-    return digest(
-        "foreign", corpus=corpus.name, fingerprint=corpus.fingerprint, classes=corpus.labels, recipe=recipe
-    )
+    return digest("foreign", corpus=corpus.name, fingerprint=corpus.fingerprint, classes=corpus.labels, recipe=recipe)
 
 
 def of_graph(corpus: Corpus, fold: Fold, settings: DiscoverySettings) -> str:

@@ -153,7 +153,7 @@ class ShardData:
             logits=self.victim.logits if self.victim.access == "gradients" else None,
         )
         goals = [self.clips[index].label for _, index in pairs]
-        oracle = Oracle(asked, goals, access=means.access, budget=attack.budget or 1)
+        oracle = Oracle(asked, goals, access=means.access, budget=attack.budget or 1, remembers=attack.remember)
         return means(oracle, self._trials(attack, pairs, tracks), means.settings(**attack.settings)), oracle
 
     def _trials(self, attack: AttackChoice, pairs: Sequence[Pair], tracks: Sequence[Track | None]) -> Trials:

@@ -243,26 +243,28 @@ def _attack(task: Task, place: _Place, device: str) -> Tally:
     cells = [cell.id for cell in task.cells]
     there = results.read_part(store, corpus.name, cells)
     if there is not None:  # another attempt was faster
-        return _tally(there.num_rows, sum(there["queries"].to_pylist()), fold)
+        return _tally(there.num_rows, sum(there["queries"].to_pylist()), len(fold.test))
     settings = _settings(task, place.job)
     _train(task, place, device)  # where another task's weights were lost
     victim = ready.victim(store, settings, task.weights, corpus.labels, device)
     attack = next(attack for attack in place.job.attacks if attack.label == task.attack)
     kinds = {kind for cell in task.cells for kind in placements.needs(cell.placement)}
     tuned: dict[str, RegionChoice] = {}
+    looks = len(fold.test)
     if "tuned" in kinds:
         names = dict.fromkeys(cell.sticker for cell in task.cells if placements.needs(cell.placement) == ("tuned",))
-        tuned = _tuned(task, place, victim, attack, names, device)
+        tuned, shown = _tuned(task, place, victim, attack, names, device)
+        looks += shown
     data = ShardData(victim, corpus, fold.test, place.found(kinds), device)
     verdicts = data.verdicts(attack, task.cells, tuned)
     results.write_part(store, corpus.name, cells, verdicts)
-    return _tally(len(verdicts), sum(verdict.queries for verdict in verdicts), fold)
+    return _tally(len(verdicts), sum(verdict.queries for verdict in verdicts), looks)
 
 
 def _tuned(
     task: Task, place: _Place, victim: Victim, attack: AttackChoice, names: Iterable[str], device: str
-) -> dict[str, RegionChoice]:
-    """Returns by sticker the region that hides most of the fold's training clips before this recogniser."""
+) -> tuple[dict[str, RegionChoice], int]:
+    """Returns by sticker the region that hides most of the fold's training clips, and how many clips that showed."""
     corpus, fold = place.corpus, place.fold
     foreigner = isinstance(_settings(task, place.job), ForeignSettings)
     # One that no fold trained answers the same in every fold: it is asked for all clips once, not for each fold's.
@@ -270,7 +272,7 @@ def _tuned(
     worn = {key: getattr(attack, key) for key in ("name", "side", "variant", "bend", "settings")}
     art = {sticker.name: sticker.digest for sticker in map(stickers.load, attack.stickers)}
     wanted = [corpus.clips[position].clip for position in fold.train]
-    found = {}
+    found, shown = {}, 0
     for name in names:
         key = layout.tuning(identity.of_tuning(task.weights, corpus, positions, worn, art[name]))
         try:
@@ -278,6 +280,7 @@ def _tuned(
         except Unreadable:
             answers = _tuning(corpus, positions, victim, attack, name, device)
             place.store.write_sealed(key, answers)
+            shown += len(positions) * (1 + len(regions.NAMES))
         # (training clip, region, error and score)
         table = np.array([answers[clip] for clip in wanted]).reshape(len(wanted), len(regions.NAMES), 2)
         errors, scores = table.mean(axis=0).T if len(wanted) else np.zeros((2, 0))
@@ -285,7 +288,7 @@ def _tuned(
             dict(zip(regions.NAMES, errors.tolist(), strict=bool(wanted))),
             dict(zip(regions.NAMES, scores.tolist(), strict=bool(wanted))),
         )
-    return found
+    return found, shown
 
 
 def _tuning(
@@ -299,5 +302,6 @@ def _tuning(
     return answers
 
 
-def _tally(rows: int, queries: int, fold: Fold) -> Tally:
-    return Tally(rows=rows, evaluations=queries + len(fold.test), queries=queries)
+def _tally(rows: int, queries: int, looks: int) -> Tally:
+    """Returns what was done; `looks` are clean and tuning looks, which no attack asked for."""
+    return Tally(rows=rows, evaluations=queries + looks, queries=queries)

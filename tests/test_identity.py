@@ -172,7 +172,14 @@ def test_cells_do_not_depend_on_names_of_the_job_paths_or_order(changes):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"budget": 7}, {"bend": True}, {"settings": {"opacity": 0.5}}, {"side": 0.3}, {"variant": "apex-only"}],
+    [
+        {"budget": 7},
+        {"bend": True},
+        {"remember": False},
+        {"settings": {"opacity": 0.5}},
+        {"side": 0.3},
+        {"variant": "apex-only"},
+    ],
     ids=str,
 )
 def test_cells_depend_on_how_the_sticker_is_worn_and_on_the_budget(changes):

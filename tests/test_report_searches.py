@@ -212,6 +212,12 @@ def test_patch_size_shows_the_published_rates_beside_a_corpus_of_another_name() 
     assert str(table["doubt"][0]).startswith("samm: ")
 
 
+def test_patch_size_knows_the_architecture_of_a_weight_file() -> None:
+    theirs = {"mmnet": ModelInfo(settings={"name": "weights", "architecture": "stcnn"}, parameters=0)}
+    table = patch_size.patch_size(_sized(k1=1, k2=1), theirs)
+    assert table["published_asr_casme2"].to_list() == [0.3782, 0.4231]
+
+
 def test_patch_size_compares_with_no_other_recogniser_and_only_placed_stickers() -> None:
     for models in ({"mmnet": ModelInfo(settings={"name": "facex"}, parameters=0)}, {}):
         table = patch_size.patch_size(_sized(k1=1, k2=1), models)
@@ -399,6 +405,12 @@ def test_choices_without_graph_or_truth_are_null() -> None:
     assert elections.choices(context(choices={})).is_empty()
 
 
+def test_choices_agree_with_no_graph_that_has_no_winner() -> None:
+    graphs = {("faces", "a"): RegionGraph(regions=("lips", "chin"), winner=None)}
+    choices = {("faces", "a", "blank"): _chosen("blank", "lips")}
+    assert elections.choices(context(graphs=graphs, choices=choices))["agreement_rate"].to_list() == [None]
+
+
 def test_page_shows_searches_and_what_was_not_run(tmp_path: Path) -> None:
     foreign = ModelInfo(settings={"file": "fer.onnx"}, parameters=0)
     told = context(
@@ -412,6 +424,8 @@ def test_page_shows_searches_and_what_was_not_run(tmp_path: Path) -> None:
     verdicts = pl.concat([searched(), searched(sticker="monkey", side=0.1), searched(sticker="monkey", side=0.2)])
     page = Path(write_report(verdicts, told, Store(tmp_path))).read_text()
     assert "Not run: rhde needs scores; facex gives labels alone." in page
+    assert "<strong>A stand-in, faces:</strong> Planted motion." in page
+    assert "The causal sticker leaves 33.3\u00a0%" in page
     assert "<dt>parameters</dt><dd>0</dd>" not in page
     assert "<dt>parameters</dt><dd>10</dd>" in page
     names = {path.name for path in (tmp_path / "report").iterdir()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -348,3 +349,14 @@ def test_a_tuned_place_is_that_of_the_cells_own_sticker():
     }
     rows = ShardData(Spotted(corpus), corpus, range(CLIPS), Found(), "cpu").verdicts(choice, cells(choice), tuned)
     assert {(row.sticker, row.region) for row in rows} == {("heart", "chin"), ("sun", "glabella")}
+
+
+def test_what_is_not_remembered_is_shown_again():
+    corpus, choice = faces(), attack("rhde")
+    (kept, first), (again, second) = (
+        attacked(dataclasses.replace(choice, remember=remember), corpus) for remember in (True, False)
+    )
+    assert sum(row.cached for row in kept) == sum(row.repeated for row in again) > 0
+    assert {row.repeated for row in kept} == {row.cached for row in again} == {0}
+    assert sum(shown - new for shown, new in first.asked()) == 0 < sum(shown - new for shown, new in second.asked())
+    assert [row.queries for row in kept] == [row.queries for row in again]

@@ -210,7 +210,7 @@ def tuned(store: Store, fold: str, victim: Spotted, model: Any) -> RegionChoice:
     shard = next(shard for shard in plan.expand(planned).shards if shard.fold.name == fold)
     place = stages._Place(store=store, job=planned, corpus=FACES, fold=shard.fold)
     task = shard.attack(shard.cells)
-    found = stages._tuned(task, place, victim, planned.attacks[0], ["heart"], "cpu")
+    found, _ = stages._tuned(task, place, victim, planned.attacks[0], ["heart"], "cpu")
     return found["heart"]
 
 

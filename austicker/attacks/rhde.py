@@ -203,7 +203,7 @@ class Ground:
         """
         skin = Skin.of(face)
         pixels = face.rng.permutation(skin.places())
-        number = {(int(column), int(row)): position for position, (column, row) in enumerate(pixels)}
+        number = {(column, row): position for position, (column, row) in enumerate(pixels.tolist())}
         return cls(face=face, settings=settings, skin=skin, pixels=pixels, number=number)
 
     def first_genes(self) -> Reals | None:

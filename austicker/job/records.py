@@ -49,6 +49,7 @@ class AttackChoice:
         variant: on which frames the sticker is and whether it moves (`austicker.placements.variants`).
         bend: the sticker is bent over the face.
         budget: the most queries for one clip; as many as the settings ask for where the job gives none.
+        remember: a picture that is asked for again is answered from memory; otherwise it is shown again.
         settings: the attack's own parameters, with every default filled in.
     """
 
@@ -63,6 +64,7 @@ class AttackChoice:
     variant: Variant = "same-place"
     bend: bool = False
     budget: int | None = None
+    remember: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -144,6 +144,7 @@ def _cells(
             side=attack.side,
             variant=attack.variant,
             bend=attack.bend,
+            remember=attack.remember,
         )
         known = {key: (art[key].name, art[key].digest) if key in art else (key, "") for key in attack.sticker_names}
         cells[attack.label] = tuple(

@@ -100,7 +100,10 @@ class Plan:
 
     @property
     def evaluations(self) -> int:
-        """Returns the clips shown to recognisers at most: every budget spent, and each test clip once clean."""
+        """Returns the clips shown to recognisers at most: every budget spent, and each test clip once clean.
+
+        Those that "control/tuned" is chosen on come on top, once for each recogniser and sticker.
+        """
         budgets = {attack.label: attack.budget or 1 for attack in self.job.attacks}
         return sum(
             len(shard.fold.test) * (1 + sum(budgets[label] * len(cells) for label, cells in shard.attacks.items()))

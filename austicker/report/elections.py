@@ -19,8 +19,9 @@ def choices(context: Context) -> pl.DataFrame:
     """Returns one row per corpus and rule: folds with an answer, the commonest winner, agreement and planted hits.
 
     "per-class" gives an answer per class, and each counts as one. An answer agrees if it is the fold's causal winner;
-    no answer agrees with none, and a fold whose graph is not known is left out. A hit is an answer among the planted
-    regions of highest out-degree, and no answer is a miss.
+    no answer agrees with none, and a fold whose graph is not known is left out. Where no fold has a causal winner there
+    is nothing to agree with, and the rate is null. A hit is an answer among the planted regions of highest out-degree,
+    and no answer is a miss.
     """
     groups = sorted({(corpus, kind) for corpus, _, kind in context.choices})
     return pl.DataFrame([_row(context, *group) for group in groups], schema=_SCHEMA)
@@ -52,6 +53,7 @@ def _row(context: Context, corpus: str, kind: str) -> dict[str, object]:
     winner = min(won, key=lambda name: (-won[name], name)) if won else None
     info = context.corpora.get(corpus)
     targets = planted_winners(info.planted) if info else frozenset()
+    causal = [context.graphs[corpus, fold].winner for fold in made if (corpus, fold) in context.graphs]
     agreed = [
         float(answer is not None and answer == context.graphs[corpus, fold].winner)
         for fold, choice in made.items()
@@ -66,7 +68,7 @@ def _row(context: Context, corpus: str, kind: str) -> dict[str, object]:
         "most_frequent_winner": winner,
         "winner_share": won[winner] / len(answers) if winner else None,
         "vote_share_mean": mean([share for choice in made.values() if (share := _vote_share(choice)) is not None]),
-        "agreement_rate": mean(agreed),
+        "agreement_rate": mean(agreed) if any(causal) else None,
         "truth_hit_rate": mean([float(answer in targets) for answer in answers]) if targets else None,
         "resamples": max(choice.resamples for choice in made.values()) or None,
     }

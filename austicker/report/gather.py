@@ -125,7 +125,8 @@ def _model_info(store: Store, settings: ModelSettings | ForeignSettings, weights
     """Returns a recogniser's settings, and in words how one that is trained here differs from the published one."""
     if isinstance(settings, ForeignSettings):
         said = {key: value for key, value in asdict(settings).items() if key != "label" and value}
-        return ModelInfo(settings=said | {"source": Path(settings.source).name}, parameters=0)
+        file = {"source": Path(settings.source).name} if settings.source else {}
+        return ModelInfo(settings=said | file, parameters=0)
     names = {key: getattr(settings, key) for key in settings.__slots__ if key not in ("name", "label")}
     defaults = published(settings.name)
     differs = [f"{key} {value} (published {defaults[key]})" for key, value in names.items() if value != defaults[key]]

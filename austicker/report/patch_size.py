@@ -53,7 +53,9 @@ def patch_size(verdicts: pl.DataFrame, models: Mapping[str, ModelInfo]) -> pl.Da
     sized = asked.filter(pl.col("k").n_unique().over("corpus", "protocol", "model") > 1)
     measured = ("error_asr", "low", "high", "n_clips", "n_unplaced")
     rates = success_rates(sized, *keys).sort(keys).select(*keys, *measured)
-    names = {label: str(model.settings.get("name")) for label, model in models.items()}
+    names = {
+        label: str(model.settings.get("architecture") or model.settings.get("name")) for label, model in models.items()
+    }  # a weight file names the architecture that it is of
     rows = [_known(k, names.get(model, "")) for model, k in rates.select("model", "k").iter_rows()]
     known = pl.DataFrame(rows, schema=_SCHEMA)
     of_own = pl.coalesce(
