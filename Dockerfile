@@ -18,7 +18,8 @@ RUN useradd --create-home --home-dir /austicker --shell /bin/bash --uid 1000 aus
 USER 1000:1000
 WORKDIR /austicker
 COPY --chown=1000:1000 . .
-RUN make ".venv/installed-$TORCH" TORCH="$TORCH" && sh tools/install-recognisers
+RUN make ".venv/installed-$TORCH" TORCH="$TORCH"
+RUN sh tools/install-recognisers
 
 # KubeRay replaces the entrypoint by /bin/bash and calls plain `ray`.
 ENV PATH="/austicker/.venv/bin:$PATH" RAY_USAGE_STATS_ENABLED=0

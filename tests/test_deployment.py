@@ -478,7 +478,8 @@ def test_a_cancelled_slurm_job_does_not_come_back(allocation):
 def test_the_image_is_built_by_the_readmes_own_steps(dockerfile):
     assert {found["instruction"] for found in dockerfile.structure} == INSTRUCTIONS
     assert dockerfile.baseimage.startswith("python:3.11-slim")
-    packages, user, make = values(dockerfile, "RUN")
+    packages, user, make, recognisers = values(dockerfile, "RUN")
+    assert (ROOT / recognisers.removeprefix("sh ")).is_file()
     assert system_packages(packages) >= system_packages((ROOT / ".ci/run").read_text()) | {"make", "wget"}
     assert user.startswith("useradd ")
     for torch in ("cpu", "cuda"):

@@ -32,15 +32,15 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
     for name, study in studies.items():
         counts = [choice.folds for choice in job.corpora if choice.name in parts[name] and choice.folds is not None]
         divided[name] = folds.some(study.folds, min(counts, default=None))
-        for settings in job.models:
-            if not set(parts[name]) <= set(job.only.get(settings.label, parts[name])):
-                continue
-            if isinstance(settings, ForeignSettings):
-                foreign.columns(settings, study.corpus.labels)  # refused before anybody trains or attacks
-            chosen, refused = _fitting(job, settings)
-            skipped |= dict.fromkeys(refused)
-            for fold in divided[name] if chosen else ():
-                for seed in job.seeds:
+        meetings = [
+            (settings, *_fitting(job, settings, study.corpus))
+            for settings in job.models
+            if set(parts[name]) <= set(job.only.get(settings.label, parts[name]))
+        ]
+        skipped |= {sentence: None for *_, refused in meetings for sentence in refused}
+        for fold in divided[name]:
+            for settings, chosen, _ in meetings:
+                for seed in job.seeds if chosen else ():
                     bare = _shard(job, study.corpus, fold, settings, seed)
                     shards.append(replace(bare, attacks=_cells(job, study.corpus, bare, chosen, art)))
     _check_met(job, shards)
@@ -56,8 +56,16 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
     )
 
 
-def _fitting(job: Job, settings: ModelSettings | ForeignSettings) -> tuple[tuple[AttackChoice, ...], list[str]]:
-    """Returns the attacks that a recogniser can meet, and a sentence for each other one."""
+def _fitting(
+    job: Job, settings: ModelSettings | ForeignSettings, corpus: Corpus
+) -> tuple[tuple[AttackChoice, ...], list[str]]:
+    """Returns the attacks that a recogniser can meet, and a sentence for each other one.
+
+    Raises:
+        AustickerError: its labels do not fit the classes of the study.
+    """
+    if isinstance(settings, ForeignSettings):
+        foreign.columns(settings, corpus.labels)  # refused before anybody trains or attacks
     given = settings.access if isinstance(settings, ForeignSettings) else "gradients"
     order = get_args(Access)
     fitting, refused = [], []
