@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = {"cpu": 6 * 2**20, "cuda": 512 * 2**20}
 """Pixels composited and shown at once: what stays in a core's cache, or fills a card (`make bench`)."""
-CPU_CLIPS = 24
-"""A core shows at most so many clips at once: small pictures grow in a network, and larger batches were slower."""
 GPU_SHARES = 16
 """A batch takes this part of a GPU's memory at most: activations and other tasks need the rest."""
 Pair = tuple[Cell, int]
@@ -48,8 +46,7 @@ def batch_size(frames: Tensor) -> int:
 
         # Not of the free memory: equal cards then cut equal batches, whatever else runs on them.
         room = min(room, torch.cuda.get_device_properties(frames.device).total_memory // GPU_SHARES)
-    fitting = max(1, room // (frames[0].numel() * frames.element_size()))
-    return min(fitting, CPU_CLIPS) if frames.device.type == "cpu" else fitting
+    return max(1, room // (frames[0].numel() * frames.element_size()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
