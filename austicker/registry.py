@@ -19,6 +19,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean '{found[0]}'?)" if found else ""
 
 
+def clause(sentence: str) -> str:
+    """Returns another library's sentence as a part of one of ours: its first letter small."""
+    return f"{sentence[:1].lower()}{sentence[1:]}"
+
+
 class Registry(Generic[T]):
     """Names to `module:attribute` addresses, joined by the entry points of other packages.
 

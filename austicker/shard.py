@@ -108,12 +108,11 @@ class ShardData:
         rows = [self._unattacked(cell, index) for cell, index in pairs]
         if asked:
             attempts, oracle = self._attacked(attack, [pairs[n] for n in asked], [tracks[n] for n in asked])
-            ledger = oracle.ledger
-            for row, number in enumerate(asked):
+            for row, (number, counts) in enumerate(zip(asked, _counts(oracle.ledger), strict=True)):
                 if attempts.at[row]:
                     rows[number] |= _worn(attempts, row, tracks[number])
                     rows[number] |= self._answered(attack, oracle, row, int(attempts.at[row]))
-                    rows[number] |= _counts(ledger, row)
+                    rows[number] |= counts
         return [Verdict(**row) for row in rows]
 
     def tuning(self, attack: AttackChoice, sticker: str) -> dict[str, list[tuple[float, float]]]:
@@ -236,15 +235,11 @@ def _worn(attempts: Attempts, row: int, place: Track | None) -> dict[str, Any]:
     }
 
 
-def _counts(ledger: Ledger, row: int) -> dict[str, Any]:
-    return {
-        "queries": int(ledger.queries[row]),
-        "unique": int(ledger.unique[row]),
-        "repeated": int(ledger.repeated[row]),
-        "cached": int(ledger.cached[row]),
-        "calls": int(ledger.calls[row]),
-        "success_at": int(ledger.success_at[row]),
-    }
+def _counts(ledger: Ledger) -> list[dict[str, int]]:
+    """Returns for each trial the columns that the oracle counted."""
+    names = ("queries", "unique", "repeated", "cached", "calls", "success_at")
+    columns = (getattr(ledger, name).tolist() for name in names)
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _looks(placed: Sequence[Track]) -> Looks:

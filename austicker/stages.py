@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -130,15 +130,11 @@ class _Place:
 
     def _choice(self, kind: str) -> RegionChoice:
         name = identity.of_choice(self.corpus, self.fold, self.job.discovery, kind)
-        settings, seed = self.job.discovery, identity.seed_of(name)
-        return self.kept(name, lambda: choices.choose(kind, self.corpus, self.fold.train, settings, seed=seed))
-
-    def kept(self, name: str, make: Callable[[], RegionChoice]) -> RegionChoice:
-        """Returns a choice from the store, made first where it is missing or damaged."""
         try:
             return read_choice(self.store, name)
         except Unreadable:
-            made = make()
+            seed = identity.seed_of(name)
+            made = choices.choose(kind, self.corpus, self.fold.train, self.job.discovery, seed=seed)
             self.store.write_sealed(layout.choice(name), choices.to_record(made))
             return made
 
@@ -248,31 +244,30 @@ def _attack(task: Task, place: _Place, device: str) -> Tally:
     _train(task, place, device)  # where another task's weights were lost
     victim = ready.victim(store, settings, task.weights, corpus.labels, device)
     attack = next(attack for attack in place.job.attacks if attack.label == task.attack)
-    kinds = {kind for cell in task.cells for kind in placements.needs(cell.placement)}
-    tuned: dict[str, RegionChoice] = {}
-    looks = len(fold.test)
-    if "tuned" in kinds:
-        names = dict.fromkeys(cell.sticker for cell in task.cells if placements.needs(cell.placement) == ("tuned",))
-        tuned, shown = _tuned(task, place, victim, attack, names, device)
-        looks += shown
-    data = ShardData(victim, corpus, fold.test, place.found(kinds), device)
+    needs = [(cell.sticker, kind) for cell in task.cells for kind in placements.needs(cell.placement)]
+    tuned, shown = _tuned(
+        task, place, victim, attack, dict.fromkeys(name for name, kind in needs if kind == "tuned"), device
+    )
+    data = ShardData(victim, corpus, fold.test, place.found(kind for _, kind in needs), device)
     verdicts = data.verdicts(attack, task.cells, tuned)
     results.write_part(store, corpus.name, cells, verdicts)
-    return _tally(len(verdicts), sum(verdict.queries for verdict in verdicts), looks)
+    return _tally(len(verdicts), sum(verdict.queries for verdict in verdicts), len(fold.test) + shown)
 
 
 def _tuned(
-    task: Task, place: _Place, victim: Victim, attack: AttackChoice, names: Iterable[str], device: str
+    task: Task, place: _Place, victim: Victim, attack: AttackChoice, names: Collection[str], device: str
 ) -> tuple[dict[str, RegionChoice], int]:
     """Returns by sticker the region that hides most of the fold's training clips, and how many clips that showed."""
-    corpus, fold = place.corpus, place.fold
+    corpus, fold, shown = place.corpus, place.fold, 0
+    found: dict[str, RegionChoice] = {}
+    if not names:
+        return found, shown
     foreigner = isinstance(_settings(task, place.job), ForeignSettings)
     # One that no fold trained answers the same in every fold: it is asked for all clips once, not for each fold's.
     positions = tuple(range(len(corpus.clips))) if foreigner else fold.train
     worn = {key: getattr(attack, key) for key in ("name", "side", "variant", "bend", "settings")}
     art = {sticker.name: sticker.digest for sticker in map(stickers.load, attack.stickers)}
     wanted = [corpus.clips[position].clip for position in fold.train]
-    found, shown = {}, 0
     for name in names:
         key = layout.tuning(identity.of_tuning(task.weights, corpus, positions, worn, art[name]))
         try:
@@ -281,12 +276,13 @@ def _tuned(
             answers = _tuning(corpus, positions, victim, attack, name, device)
             place.store.write_sealed(key, answers)
             shown += len(positions) * (1 + len(regions.NAMES))
+        if not wanted:
+            found[name] = choices.tuned({}, {})
+            continue
         # (training clip, region, error and score)
-        table = np.array([answers[clip] for clip in wanted]).reshape(len(wanted), len(regions.NAMES), 2)
-        errors, scores = table.mean(axis=0).T if len(wanted) else np.zeros((2, 0))
+        errors, scores = np.array([answers[clip] for clip in wanted]).mean(axis=0).T.tolist()
         found[name] = choices.tuned(
-            dict(zip(regions.NAMES, errors.tolist(), strict=bool(wanted))),
-            dict(zip(regions.NAMES, scores.tolist(), strict=bool(wanted))),
+            dict(zip(regions.NAMES, errors, strict=True)), dict(zip(regions.NAMES, scores, strict=True))
         )
     return found, shown
 

@@ -106,7 +106,7 @@ class Oracle:
     @property
     def left(self) -> NDArray[np.int64]:
         """Returns how many queries each trial may still ask, (trials,)."""
-        return self.budget - self.ledger.queries
+        return self.budget - self._queries(np.arange(len(self._goals)))
 
     def record(self, trial: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Returns every answer to a trial in order of asking, for the evaluation: no attack may look at it.
@@ -195,7 +195,12 @@ class Oracle:
 
     def admitted(self, owners: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Returns which clips of a batch fit into the budgets of their owners, (m,)."""
-        return _turns(owners) < self.left[owners]
+        return _turns(owners) < self.budget - self._queries(owners)
+
+    def _queries(self, owners: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns what these trials asked so far, (m,); the ledger of all is not copied for each batch."""
+        counts = self._counts
+        return counts["unique"][owners] + counts["repeated"][owners] + counts["cached"][owners]
 
     def _let_in(self, frames: Tensor, owners: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Returns the rows that may be shown, and their owners."""
@@ -255,10 +260,11 @@ class Oracle:
             return
         counts, trials = self._counts, len(self._goals)
         labels, own = scores.argmax(1), scores[np.arange(len(owners)), self._goals[owners]]
-        for trial in np.unique(owners):
-            rows = owners == trial
-            self._heard[trial].append((labels[rows], own[rows]))
-        number = self.ledger.queries[owners] + _turns(owners) + 1
+        order = np.argsort(owners, kind="stable")
+        heard, starts = np.unique(owners[order], return_index=True)
+        for trial, own_rows in zip(heard.tolist(), np.split(order, starts[1:]), strict=True):
+            self._heard[trial].append((labels[own_rows], own[own_rows]))
+        number = self._queries(owners) + _turns(owners) + 1
         for name, rows in (("unique", fresh & ~known), ("repeated", fresh & known), ("cached", ~fresh)):
             counts[name] += np.bincount(owners[rows], minlength=trials)
         won = np.flatnonzero((labels != self._goals[owners]) & (counts["success_at"][owners] == 0))

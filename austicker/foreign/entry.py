@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pydantic
 
@@ -14,12 +14,12 @@ from austicker.foreign import sources
 from austicker.foreign.kinds import GENERAL, Kind
 from austicker.foreign.labels import REST
 from austicker.foreign.record import ForeignSettings, from_record
-from austicker.registry import nearest
-from austicker.types import AustickerError
+from austicker.registry import clause, nearest
+from austicker.types import Access, AustickerError
 
 LARGEST_PX = 4096
 MOST_FRAMES = 4096
-ACCESSES = ("label", "scores", "gradients")
+ACCESSES = get_args(Access)
 
 
 def checked(kind: Kind, entry: Mapping[str, Any], where: str, folder: Path) -> ForeignSettings:
@@ -79,8 +79,9 @@ def _parsed(given: Mapping[str, Any], kind: Kind, where: str) -> ForeignSettings
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0])
-        reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
-        raise AustickerError(f"The value {given[key]!r} of '{key}' of the {subject} is wrong: {reason}.") from None
+        raise AustickerError(
+            f"The value {given[key]!r} of '{key}' of the {subject} is wrong: {clause(first['msg'])}."
+        ) from None
 
 
 def _default_label(said: ForeignSettings, kind: Kind) -> str:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import pydantic
 
+from austicker.types import Access
+
 Frames = Literal["apex", "onset-apex"] | int
 Layout = Literal["nchw", "nhwc", "ntchw", "nthwc", "ncthw"]
 
@@ -50,7 +52,7 @@ class ForeignSettings:
     source: str = ""
     digest: str = ""
     version: str = ""
-    access: Literal["label", "scores", "gradients"] = "gradients"
+    access: Access = "gradients"
     labels: tuple[str, ...] = ()
     classes: dict[str, str] = field(default_factory=dict, hash=False)
     input_px: tuple[int, int] = (0, 0)

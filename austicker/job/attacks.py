@@ -14,7 +14,7 @@ import pydantic
 from austicker import placements, stickers
 from austicker.attacks import ATTACKS
 from austicker.job.records import PAPER_SIDE, AttackChoice
-from austicker.registry import nearest
+from austicker.registry import clause, nearest
 from austicker.types import AustickerError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _stickers(attack: Attack, choice: AttackChoice, where: str, folder: Path) ->
     """Returns the stickers of an attack by shelf name or path; none for one that makes a patch of its own."""
     if attack.wears:
         names = tuple(name if name in stickers.STICKERS else _path(name, folder) for name in choice.stickers)
-        _once(tuple(stickers.load(name).name for name in names), "stickers", where)
+        each_once(tuple(stickers.load(name).name for name in names), "stickers", where)
         return names
     subject = f"Attack '{choice.name}' in {where} makes a patch of its own"
     if choice.stickers not in (AttackChoice().stickers, ()):
@@ -69,7 +69,7 @@ def _stickers(attack: Attack, choice: AttackChoice, where: str, folder: Path) ->
 
 def _places(attack: Attack, choice: AttackChoice, where: str) -> tuple[str, ...]:
     if not attack.searches:
-        _once(choice.placements, "placements", where)
+        each_once(choice.placements, "placements", where)
         return placements.expand(choice.placements, choice.random_draws)
     if choice.variant == "per-frame":
         raise AustickerError(
@@ -116,16 +116,23 @@ def _known(attack: Attack, given: Mapping[str, Any], where: str) -> dict[str, An
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
-        raise AustickerError(f"Setting '{place}' of {where} is wrong ({first['input']!r}): {reason}.") from None
+        raise AustickerError(
+            f"Setting '{place}' of {where} is wrong ({first['input']!r}): {clause(first['msg'])}."
+        ) from None
     except AustickerError as error:
         raise AustickerError(f"The settings of {where} do not fit: {error}") from error
     return {key: getattr(checked, key) for key in given}
 
 
-def _once(values: tuple[Any, ...], key: str, where: str) -> None:
+def each_once(values: tuple[Any, ...], key: str, where: str) -> tuple[Any, ...]:
+    """Returns the values of a key, of which there is at least one and none twice.
+
+    Raises:
+        AustickerError: they are not so.
+    """
     if not values or len(set(values)) < len(values):
         raise AustickerError(f"'{key}' in {where} must name at least one value, each once; it is {list(values)}.")
+    return values
 
 
 def _label(choice: AttackChoice) -> str:

@@ -14,9 +14,9 @@ import pydantic
 
 from austicker import causal, choices, corpora, foreign, models, placements, protocols
 from austicker.foreign import ForeignSettings
-from austicker.job.attacks import checked_attack
+from austicker.job.attacks import checked_attack, each_once
 from austicker.job.records import STRICT, AttackChoice, CorpusChoice, Job
-from austicker.registry import nearest
+from austicker.registry import clause, nearest
 from austicker.types import AustickerError, DiscoverySettings, ModelSettings
 
 LARGEST_SEED = 2**31 - 1
@@ -87,7 +87,7 @@ def _checked(content: Mapping[str, Any], where: str, folder: Path) -> Job:
     chosen = _corpora(file.corpora, where, folder)
     protocols.check(file.protocol, [choice.name for choice in chosen], where)
     attacks = tuple(checked_attack(attack, file.budget, where, folder) for attack in file.attacks)
-    _unique(tuple(attack.label for attack in attacks), "the labels of the attacks", where)
+    each_once(tuple(attack.label for attack in attacks), "the labels of the attacks", where)
     found, only = _models(file, where, folder)
     for kind in dict.fromkeys(
         kind for attack in attacks for name in attack.placements for kind in placements.needs(name)
@@ -102,7 +102,7 @@ def _checked(content: Mapping[str, Any], where: str, folder: Path) -> Job:
         models=found,
         discovery=file.discovery,
         attacks=attacks,
-        seeds=_unique(file.seeds, "seeds", where),
+        seeds=each_once(file.seeds, "seeds", where),
         only=only,
     )
 
@@ -130,19 +130,13 @@ def _sentence(error: pydantic.ValidationError, where: str) -> str:
         return f"Unknown key '{place}' in {where}{nearest(key, known) or '; known: ' + ', '.join(known)}."
     if first["type"] in ("missing_argument", "missing"):
         return f"The key '{place}' is missing in {where}."
-    reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+    reason = clause(first["msg"])
     hint = nearest(str(first["input"]), re.findall("'([^']*)'", reason)) if first["type"] == "literal_error" else ""
     return f"The value {first['input']!r} of '{place}' in {where} is wrong: {reason}{hint}."
 
 
-def _unique(values: tuple[Any, ...], key: str, where: str) -> tuple[Any, ...]:
-    if not values or len(set(values)) < len(values):
-        raise AustickerError(f"'{key}' in {where} must name at least one value, each once; it is {list(values)}.")
-    return values
-
-
 def _corpora(choices: tuple[CorpusChoice, ...], where: str, folder: Path) -> tuple[CorpusChoice, ...]:
-    _unique(tuple(choice.name for choice in choices), "corpora", where)
+    each_once(tuple(choice.name for choice in choices), "corpora", where)
     for choice in choices:
         corpora.check(choice.name, folder / choice.root if choice.root else None, where)
         if choice.folds is not None and choice.folds < 1:
@@ -166,7 +160,7 @@ def _models(file: _File, where: str, folder: Path) -> tuple[Recognisers, dict[st
         settings.append(_model(choice, where, folder))
         if chosen is not None:
             only[settings[-1].label] = _named_corpora(chosen, settings[-1].label, where)
-    labels = _unique(tuple(setting.label for setting in settings), "the labels of the models", where)
+    labels = each_once(tuple(setting.label for setting in settings), "the labels of the models", where)
     for label, names in only.items():
         if label not in labels:
             hint = nearest(label, labels) or f"; the job has {', '.join(labels)}"
