@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -109,14 +110,63 @@ def frame_level(clips: Sequence[Clip], *, per_class: int, seed: int) -> tuple[Fo
     return (Fold(name="frame-level", train=train, test=tuple(sorted(test))),)
 
 
+def limited(corpus: Corpus, fold: Fold, *, train_per_class: int | None, test_per_class: int | None) -> Fold:
+    """Returns the fold with at most so many clips of each class on a side; all where a number is None.
+
+    They are drawn by the digests of the clips' names, one of each subject in turn, so that neither the order of the
+    clips nor the other side changes the draw.
+
+    Raises:
+        AustickerError: a number is below 1.
+    """
+    for side, count in (("train", train_per_class), ("test", test_per_class)):
+        if count is not None and count < 1:
+            raise AustickerError(f"'{side}_per_class = {count}' leaves corpus '{corpus.name}' no clip: use 1 or more.")
+
+    def kept(positions: tuple[int, ...], count: int | None) -> tuple[int, ...]:
+        if count is None:
+            return positions
+        by_class: defaultdict[int, list[int]] = defaultdict(list)
+        for position in positions:
+            by_class[corpus.clips[position].label].append(position)
+        drawn = {position for own in by_class.values() for position in _in_turn(corpus.clips, own)[:count]}
+        return tuple(position for position in positions if position in drawn)
+
+    return replace(fold, train=kept(fold.train, train_per_class), test=kept(fold.test, test_per_class))
+
+
+def _in_turn(clips: Sequence[Clip], positions: Sequence[int]) -> list[int]:
+    """Returns positions in a drawn order in which no subject comes again before every other has come."""
+
+    def drawn(text: str) -> bytes:
+        return hashlib.sha256(text.encode()).digest()
+
+    turns: Counter[str] = Counter()
+    ranked = []
+    for position in sorted(positions, key=lambda position: drawn(clips[position].clip)):
+        clip = clips[position]
+        ranked.append((turns[clip.subject], drawn(f"{clip.label} {clip.subject}"), position))
+        turns[clip.subject] += 1
+    return [position for *_, position in sorted(ranked)]
+
+
 def some(folds: Sequence[Fold], count: int | None) -> tuple[Fold, ...]:
     """Returns `count` folds spread evenly over all of them, or all where `count` is None.
+
+    Of protocols side by side each gives so many, or all that it has.
 
     Raises:
         AustickerError: `count` is not between 1 and the number of folds.
     """
     if count is None:
         return tuple(folds)
+    names = list(dict.fromkeys(fold.protocol for fold in folds))
+    if len(names) > 1:
+        parts = [[fold for fold in folds if fold.protocol == name] for name in names]
+        most = max(map(len, parts))
+        if not 1 <= count <= most:
+            raise AustickerError(f"'folds = {count}' is impossible: no protocol has more than {most}; use 1 to {most}.")
+        return tuple(fold for part in parts for fold in some(part, min(count, len(part))))
     if not 1 <= count <= len(folds):
         raise AustickerError(
             f"'folds = {count}' is impossible: the corpus has {len(folds)} folds; use 1 to {len(folds)}."

@@ -15,6 +15,7 @@ from austicker.folds import (
     check_apart,
     frame_level,
     grouped,
+    limited,
     loso,
     official,
     official_test,
@@ -167,6 +168,70 @@ def test_all_folds_are_taken_without_a_count():
 def test_an_impossible_count_is_refused_with_what_is_possible(count):
     with pytest.raises(AustickerError, match=rf"^'folds = {count}' is impossible: .* use 1 to 7\.$"):
         some(folds_of(7), count)
+
+
+@given(st.integers(1, 5), st.integers(1, 12), st.integers(1, 12))
+def test_of_protocols_side_by_side_each_gives_so_many_or_all(first, second, count):
+    one, other = (
+        tuple(replace(fold, protocol=name) for fold in folds_of(total)) for name, total in (("a", first), ("b", second))
+    )
+    if count > max(first, second):
+        with pytest.raises(AustickerError, match=f"'folds = {count}' is impossible: .* use 1 to {max(first, second)}"):
+            some(one + other, count)
+        return
+    assert some(one + other, count) == some(one, min(count, first)) + some(other, min(count, second))
+
+
+sides = st.lists(st.tuples(st.integers(0, 2), st.sampled_from("stuv"), st.booleans()), min_size=1, max_size=40)
+
+
+@given(sides, st.none() | st.integers(1, 9), st.none() | st.integers(1, 9), st.randoms(use_true_random=False))
+def test_limits_keep_so_many_of_each_class_spread_over_the_people(rows, train, test, random):
+    base = corpus(clips=1)
+    clips = [
+        replace(base.clips[0], clip=f"clip{i}", subject=who, label=label) for i, (label, who, _) in enumerate(rows)
+    ]
+    tested = {clips[i].clip for i, row in enumerate(rows) if row[2]}
+
+    def kept():
+        positions = [
+            tuple(i for i, clip in enumerate(clips) if (clip.clip in tested) is side) for side in (False, True)
+        ]
+        whole = replace(base, clips=tuple(clips))
+        fold = Fold(name="f", train=positions[0], test=positions[1], protocol="p")
+        return positions, limited(whole, fold, train_per_class=train, test_per_class=test)
+
+    positions, fold = kept()
+    assert (fold.name, fold.protocol) == ("f", "p")
+    for own, found, most in zip(positions, (fold.train, fold.test), (train, test), strict=True):
+        assert found == tuple(i for i in own if i in set(found))
+        assert most is not None or found == own
+        for label in range(3):
+            there = Counter(clips[i].subject for i in own if clips[i].label == label)
+            taken = Counter(clips[i].subject for i in found if clips[i].label == label)
+            assert taken.total() == (there.total() if most is None else min(most, there.total()))
+            # Nobody gives a second clip before everybody who has one left gave as many.
+            assert all(taken[who] >= max(taken.values(), default=0) - 1 for who in there if taken[who] < there[who])
+    names = [{clips[i].clip for i in side} for side in (fold.train, fold.test)]
+    random.shuffle(clips)
+    _, again = kept()
+    assert [{clips[i].clip for i in side} for side in (again.train, again.test)] == names
+
+
+def test_the_other_side_does_not_change_a_limited_draw():
+    base = corpus(clips=1)
+    clips = tuple(replace(base.clips[0], clip=f"clip{i}", subject=f"s{i % 5}") for i in range(40))
+    whole, fold = replace(base, clips=clips), Fold(name="f", train=tuple(range(30)), test=tuple(range(30, 40)))
+    first = limited(whole, fold, train_per_class=7, test_per_class=2)
+    assert first.train == limited(whole, replace(fold, test=(39,)), train_per_class=7, test_per_class=None).train
+    assert first.test == limited(whole, replace(fold, train=(0,)), train_per_class=None, test_per_class=2).test
+    assert first.train != fold.train[:7]
+
+
+@pytest.mark.parametrize(("train", "test", "named"), [(0, None, "train_per_class = 0"), (1, -2, "test_per_class = -2")])
+def test_a_limit_below_one_is_refused(train, test, named):
+    with pytest.raises(AustickerError, match=f"'{named}' leaves corpus 'orl-motion' no clip: use 1 or more"):
+        limited(corpus(), Fold(name="f", train=(0,), test=(1,)), train_per_class=train, test_per_class=test)
 
 
 def divided(people: str, pictures: str, cut: int, **changes: bool) -> tuple[Corpus, Fold]:

@@ -155,7 +155,7 @@ def test_it_says_whose_the_labels_are(photos):
 
 
 def test_it_stands_beside_the_other_embedded_corpus():
-    assert corpora.EMBEDDED == ("orl-motion", "orl-photos") == corpora.CORPORA.names()[:2]
+    assert corpora.EMBEDDED == ("orl-motion", "orl-photos", "orl-expressions") == corpora.CORPORA.names()[:3]
     assert corpora.CORPORA["orl-photos"] is door.open_corpus
     assert set(orl_motion.PHOTOS) <= set(orl.PEOPLE)
 

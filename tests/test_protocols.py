@@ -183,7 +183,7 @@ def test_other_protocols_make_each_corpus_its_own_study():
         ("au-stiker", ["samm"], r"^Unknown protocol 'au-stiker' in job.toml \(did you mean 'au-sticker'\?\)\.$"),
         ("?", ["samm"], "known: loso, au-sticker, megc2019"),
         ("au-sticker", ["samm", "ckplus"], "has no rules for ckplus: use it on casme2, samm, smic-e-hs, smic-hs, or"),
-        ("shehu-frame-level", ["fer2013"], "has no rules for fer2013: use it on ckplus, or"),
+        ("shehu-frame-level", ["fer2013"], "has no rules for fer2013: use it on ckplus, orl-expressions, or"),
         ("affectnet-7", ["fer2013"], "has no rules for fer2013: use it on affectnet, or"),
         ("megc2019", ["casme2", "samm", "smic-hs", "smic-e-hs"], "has no rules for smic-e-hs"),
     ],
@@ -338,6 +338,77 @@ def test_shehus_test_has_fifty_of_each_class_whoever_shows_them():
     assert run("shehu-frame-level", sequences(11)).folds == study.folds
 
 
+def stand_in() -> Corpus:
+    """Returns 15 people's sequences under the stand-in's name, neutral ones among them."""
+    whole = replace(sequences(8, each=16), name="orl-expressions")
+    clips = tuple(replace(clip, label=0) if i % 7 == 6 else clip for i, clip in enumerate(whole.clips))
+    return replace(whole, clips=clips)
+
+
+def test_the_stand_in_gives_shehus_frames_and_leaves_neutral_sequences_and_contempt_out():
+    corpus = stand_in()
+    study = run("shehu-subject-disjoint", corpus)
+    taken = {clip.clip.partition("#")[0] for clip in study.corpus.clips}
+    fit = {clip.clip for clip in corpus.clips if corpus.labels[clip.label] not in ("neutral", "contempt")}
+    assert taken == fit
+    assert len(study.corpus.clips) == 6 * len(fit)
+    assert sizes_of(study)["neutral"] == 2 * len(fit)
+    assert all(count.published is None for count in study.counts)
+
+
+@pytest.mark.parametrize("corpus", [sequences(11), stand_in()], ids=["ckplus", "orl-expressions"])
+def test_shehus_two_divisions_stand_side_by_side(corpus):
+    both = run("shehu", corpus)
+    apart = {name: run(name, corpus) for name in ("shehu-frame-level", "shehu-subject-disjoint")}
+    assert protocols.study_names("shehu", [corpus.name]) == {corpus.name: (corpus.name,)}
+    assert [fold.protocol for fold in both.folds] == ["shehu-frame-level", *["shehu-subject-disjoint"] * 10]
+    assert [replace(fold, protocol="") for fold in both.folds] == [fold for one in apart.values() for fold in one.folds]
+    assert len({fold.name for fold in both.folds}) == 11
+    assert all(both.corpus.clips == one.corpus.clips for one in apart.values())
+    lines = protocols.in_words(both.counts)
+    assert [line.partition(":")[0] for line in lines] == [f"{corpus.name}, {name}" for name in apart]
+    assert "350 test clips" in lines[0]
+    people = [[{both.corpus.clips[i].subject for i in side} for side in (fold.train, fold.test)] for fold in both.folds]
+    assert [bool(train & test) for train, test in people] == [True] + [False] * 10
+
+
+def test_each_division_side_by_side_keeps_its_own_rule_for_repeated_pictures():
+    corpus = sequences(11)
+    first, second = (0, 1)  # two people's anger
+    assert run("shehu", corpus).left_out == ()
+    digests = list(corpus.digests)
+    digests[second] = digests[first]
+    repeated = replace(corpus, digests=tuple(digests))
+    assert run("shehu-frame-level", repeated).left_out
+    with pytest.raises(AustickerError, match="Fold 'group-.*' of 'ckplus' has the same pictures in training"):
+        run("shehu", repeated)
+
+
+def test_divisions_that_take_other_clips_or_name_folds_alike_do_not_stand_side_by_side():
+    chosen = protocols.protocol("shehu")
+    disjoint = run("shehu-subject-disjoint", sequences(11))
+    with pytest.raises(AustickerError, match="'shehu' cannot put 'shehu-subject-disjoint' beside 'shehu-frame-level'"):
+        protocols._beside([run("shehu-frame-level", sequences(10)), disjoint], chosen)
+    with pytest.raises(AustickerError, match="name their folds alike"):
+        protocols._beside([disjoint, disjoint], chosen)
+
+
+def test_limits_hold_in_every_fold_and_change_no_count():
+    corpus = sequences(11)
+    whole = run("shehu", corpus)
+    limits = protocols.Limits(train_per_class=20, test_per_class=3)
+    study = protocols.study("shehu", corpus.name, {corpus.name: corpus}, limits)
+    assert study.counts == whole.counts
+    for fold, full in zip(study.folds, whole.folds, strict=True):
+        assert fold.name == full.name
+        for side, most in (("train", 20), ("test", 3)):
+            kept, all_of_it = getattr(fold, side), getattr(full, side)
+            assert set(kept) <= set(all_of_it)
+            sizes = Counter(study.corpus.clips[i].label for i in all_of_it)
+            found = Counter(study.corpus.clips[i].label for i in kept)
+            assert found == {label: min(most, size) for label, size in sizes.items()}
+
+
 def test_shehus_frames_need_enough_data():
     with pytest.raises(AustickerError, match=r"50 clips of each class needs more .* 'clip\d+#0006' has 10"):
         run("shehu-frame-level", sequences(10, each=2))
@@ -385,6 +456,11 @@ def test_every_protocol_is_whole():
         protocol = protocols.protocol(name)
         assert protocol.summary.endswith(".")
         assert set(written) <= {field for field in protocol.__slots__} | {"classes", "duplicates"}
+        if protocol.beside:
+            assert set(written) == {"summary", "beside"}
+            assert set(protocol.beside) <= set(table)
+            assert protocol.corpora
+            continue
         assert protocol.any_corpus or protocol.corpora
         for corpus, rules in protocol.corpora.items():
             assert set(written["corpora"][corpus]) <= {"emotions", "left_out", "published"}

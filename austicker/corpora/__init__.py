@@ -26,6 +26,7 @@ CORPORA: Registry[Opener] = Registry(
     {
         "orl-motion": "austicker.corpora.orl_motion:open_corpus",
         "orl-photos": "austicker.corpora.orl_photos:open_corpus",
+        "orl-expressions": "austicker.corpora.orl_expressions:open_corpus",
     },
 )
 """Corpora that are ready when they are opened."""
@@ -44,7 +45,7 @@ READERS: Registry[Reader] = Registry(
     },
 )
 """Corpora that lie in a folder, and are decoded, aligned and packed once before they are opened."""
-EMBEDDED = ("orl-motion", "orl-photos")
+EMBEDDED = ("orl-motion", "orl-photos", "orl-expressions")
 """Corpora that need no folder."""
 
 

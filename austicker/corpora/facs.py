@@ -1,4 +1,4 @@
-"""Which way each facial region moves in an emotion: action units as data, and their blendshapes; draws nothing."""
+"""Which way a face moves in an emotion: action units as data, and their blendshapes; draws nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,20 @@ EMOTIONS: Mapping[str, tuple[tuple[int, ...], ...]] = {
 }
 """Action units of each class' emotions (FACS / EMFACS), only those that a closed mouth can show."""
 
+EXPRESSIONS: Mapping[str, Mapping[int, float]] = {
+    "neutral": {},
+    "anger": {4: 2.0, 7: 0.6, 17: 0.8, 24: 0.5},
+    "contempt": {12: 0.5, 14: 1.1},
+    "disgust": {4: 1.0, 7: 0.9, 9: 1.7, 10: 1.3, 17: 0.4},
+    "fear": {1: 1.6, 2: 0.6, 4: 0.6, 5: 1.5, 20: 1.2, 26: 0.2},
+    "happy": {6: 0.7, 12: 1.0},
+    "sadness": {1: 1.8, 4: 0.7, 15: 1.5, 17: 0.4},
+    "surprise": {1: 1.2, 2: 1.1, 5: 1.3, 26: 0.45},
+}
+"""Action units of a full expression (FACS / EMFACS) -> weight of their blendshapes, chosen by eye."""
+ONE_SIDED = ("contempt",)
+"""Expressions that only one side of the face shows."""
+
 _SHAPES: Mapping[int, str] = {
     1: "browInnerUp",
     2: "browOuterUp*",
@@ -23,8 +37,11 @@ _SHAPES: Mapping[int, str] = {
     9: "noseSneer*",
     10: "mouthUpperUp*",
     12: "mouthSmile*",
+    14: "mouthDimple*",
     15: "mouthFrown*",
     17: "mouthShrugLower",
+    20: "mouthStretch*",
+    24: "mouthPress*",
     26: "jawOpen",
 }
 _BACKGROUND: Mapping[str, str] = {

@@ -21,6 +21,8 @@ from austicker.types import Box, Bytes, Floats, Point
 
 Field = NDArray[np.float32]
 """(h, w, 2) displacement in pixels as (x, y)."""
+_FRACTION_BITS = 4
+"""Bits of a pixel's fraction in which triangles are drawn."""
 
 
 @cache
@@ -77,12 +79,41 @@ class MeshWarp:
         partial = np.einsum("nij,nj->ni", transform[:, :2], pixels - transform[:, 2])
         self._barycentric = np.c_[partial, 1 - partial.sum(axis=1)]
         self._vertices = triangles.simplices[simplex]
+        self._points, self._triangles = points, triangles.simplices
         self._smooth = max(0.8, 0.02 * float(np.linalg.norm(mesh[RIGHT_IRIS] - mesh[LEFT_IRIS])))
 
     def field(self, displacement: NDArray[np.float64]) -> Field:
         """Spreads a mesh displacement (468, 2) over the picture."""
         moved = np.vstack([displacement, np.zeros((self._fixed, 2))])
-        dense = (moved[self._vertices] * self._barycentric[..., None]).sum(axis=1)
+        return self._spread(moved[self._vertices], self._barycentric)
+
+    def arrived(self, displacement: NDArray[np.float64]) -> Field:
+        """Returns by how much that moved which a mesh displacement (468, 2) brings to each place of the picture.
+
+        The triangles are drawn where they lie after the move; so it also serves where a move is too large for
+        `backward`, and lips that part.
+        """
+        moved = np.vstack([displacement, np.zeros((self._fixed, 2))])
+        corners = (self._points + moved)[self._triangles]
+        owner = np.zeros(self.grid_x.shape, np.float32)
+        for number, corner in enumerate(np.rint(corners * 2**_FRACTION_BITS).astype(np.int32)):
+            cv2.fillConvexPoly(owner, corner, number, shift=_FRACTION_BITS)
+        triangle = owner.ravel().astype(np.intp)
+        last = corners[:, 2]
+        across, along = corners[:, 0] - last, corners[:, 1] - last
+        area = across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]
+        area = np.where(np.abs(area) < 1e-9, 1e-9, area)[triangle]
+        x, y = (np.stack([self.grid_x.ravel(), self.grid_y.ravel()], axis=1) - last[triangle]).T
+        first = (x * along[triangle, 1] - y * along[triangle, 0]) / area
+        second = (y * across[triangle, 0] - x * across[triangle, 1]) / area
+        # A pixel on an edge may belong to the neighbour, and a flat triangle holds none: no share leaves 0 to 1.
+        share = np.clip(np.stack([first, second, 1 - first - second], axis=1), 0, 1)
+        share /= share.sum(axis=1, keepdims=True)
+        return self._spread(moved[self._triangles[triangle]], share)
+
+    def _spread(self, moved: NDArray[np.float64], share: NDArray[np.float64]) -> Field:
+        """Returns the smoothed field of the pixels: the mean of their triangles' corners (n, 3, 2) by shares (n, 3)."""
+        dense = (moved * share[..., None]).sum(axis=1)
         dense = dense.reshape(*self.grid_x.shape, 2).astype(np.float32)
         return np.asarray(cv2.GaussianBlur(dense, (0, 0), self._smooth), np.float32)
 
@@ -101,7 +132,10 @@ class MeshWarp:
 
     def render(self, picture: Bytes, field: Field, view: NDArray[np.float64]) -> Bytes:
         """Moves a gray picture by `field` and then looks at it through the affine `view` (2, 3), view to picture."""
-        backward = self.backward(field)
+        return self.looked(picture, self.backward(field), view)
+
+    def looked(self, picture: Bytes, backward: Field, view: NDArray[np.float64]) -> Bytes:
+        """As `render`, by a field that says for every place of the moved picture by how much it moved."""
         x = (view[0, 0] * self.grid_x + view[0, 1] * self.grid_y + view[0, 2]).astype(np.float32)
         y = (view[1, 0] * self.grid_x + view[1, 1] * self.grid_y + view[1, 2]).astype(np.float32)
         shift = cv2.remap(backward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -5,8 +5,8 @@ A *study* is what a protocol is run on: a corpus by itself, or several as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from austicker import folds
 from austicker.corpora import views
@@ -16,6 +16,7 @@ from austicker.types import AustickerError, Corpus, Fold
 
 __all__ = [
     "Count",
+    "Limits",
     "Protocol",
     "Study",
     "canonical_name",
@@ -41,18 +42,32 @@ class Study:
     left_out: tuple[str, ...] = ()
 
 
-def study(name: str, study_name: str, opened: Mapping[str, Corpus]) -> Study:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most clips of each class that a fold trains on, and that it tests on; all where there is none."""
+
+    train_per_class: int | None = None
+    test_per_class: int | None = None
+
+
+UNLIMITED = Limits()
+
+
+def study(name: str, study_name: str, opened: Mapping[str, Corpus], limits: Limits = UNLIMITED) -> Study:
     """Returns a study with its folds, each of them checked.
 
     Args:
         name: of the protocol.
         study_name: one of `study_names`.
         opened: the corpora by the names that the job gives them.
+        limits: of every fold.
 
     Raises:
         AustickerError: the protocol does not fit the corpora, a class is empty, or a fold tests on what it trained on.
     """
     chosen = protocol(name)
+    if chosen.beside:
+        return _beside([study(member, study_name, opened, limits) for member in chosen.beside], chosen)
     members = study_names(name, tuple(opened))[study_name]
     parts = {member: _part(chosen, member, opened[member]) for member in members}
     whole = views.composite(study_name, tuple(parts.values())) if chosen.composite else parts[study_name]
@@ -64,9 +79,43 @@ def study(name: str, study_name: str, opened: Mapping[str, Corpus]) -> Study:
         cleared = [folds.without_duplicates(whole, fold) for fold in divided]
         divided = tuple(fold for fold, _ in cleared)
         left_out = dict.fromkeys(clip for _, dropped in cleared for clip in dropped)
+    divided = tuple(
+        folds.limited(whole, fold, train_per_class=limits.train_per_class, test_per_class=limits.test_per_class)
+        for fold in divided
+    )
     for fold in divided:
         folds.check_apart(whole, fold, shares_subjects=chosen.shares_subjects)
     return Study(corpus=whole, folds=divided, counts=counted, left_out=tuple(left_out))
+
+
+def _beside(studies: Sequence[Study], chosen: Protocol) -> Study:
+    """Returns the divisions of the same clips as one study, each fold with the name of its protocol.
+
+    Raises:
+        AustickerError: the protocols do not take the same clips, or two folds have one name.
+    """
+    first = studies[0]
+    for name, other in zip(chosen.beside, studies, strict=True):
+        if (other.corpus.clips, other.corpus.labels) != (first.corpus.clips, first.corpus.labels):
+            raise AustickerError(
+                f"Protocol '{chosen.name}' cannot put '{name}' beside '{chosen.beside[0]}' on '{first.corpus.name}': "
+                "they take other clips; run them one by one."
+            )
+    divided = tuple(
+        replace(fold, protocol=name) for name, one in zip(chosen.beside, studies, strict=True) for fold in one.folds
+    )
+    if len({fold.name for fold in divided}) < len(divided):
+        raise AustickerError(f"Protocols {', '.join(chosen.beside)} name their folds alike: run them one by one.")
+    return Study(
+        corpus=first.corpus,
+        folds=divided,
+        counts=tuple(
+            replace(count, corpus=f"{count.corpus}, {name}")
+            for name, one in zip(chosen.beside, studies, strict=True)
+            for count in one.counts
+        ),
+        left_out=tuple(dict.fromkeys(clip for one in studies for clip in one.left_out)),
+    )
 
 
 def survey(corpus: Corpus) -> dict[str, str]:
@@ -74,6 +123,8 @@ def survey(corpus: Corpus) -> dict[str, str]:
     lines = {}
     for name in names():
         chosen = protocol(name)
+        if chosen.beside:
+            continue  # its members are surveyed
         divided_already = any(clip.split for clip in corpus.clips) or not chosen.split.startswith("official")
         if corpus.name not in chosen.corpora and not (chosen.any_corpus and divided_already):
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -49,6 +49,8 @@ class Protocol:
         per_class: test clips of each class of "frame-level", drawn with `seed`.
         folds: number of folds of "grouped".
         published: variants of the counts of a composite.
+        beside: other protocols, whose divisions of the same clips stand side by side; then nothing else is said here
+            but what they have in common.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Protocol:
     seed: int
     folds: int
     published: tuple[Published, ...]
+    beside: tuple[str, ...] = ()
 
     def rules(self, corpus: str) -> Rules:
         """Returns the rules for a corpus that `check` accepts."""
@@ -134,7 +137,25 @@ def plain(emotion: str) -> str:
 @cache
 def _shipped() -> dict[str, Protocol]:
     text = files("austicker").joinpath("data", "protocols.toml").read_text(encoding="utf-8")
-    return {name: _protocol(name, table) for name, table in tomllib.loads(text).items()}
+    tables = tomllib.loads(text)
+    found = {name: _protocol(name, table) for name, table in tables.items() if "beside" not in table}
+    return {name: found.get(name) or _several(name, table, found) for name, table in tables.items()}
+
+
+def _several(name: str, table: Mapping[str, Any], known: Mapping[str, Protocol]) -> Protocol:
+    """Returns a protocol that puts others side by side: it has rules for what all of them have rules for."""
+    members = [known[member] for member in table["beside"]]
+    first = members[0]
+    shared = {corpus: rules for corpus, rules in first.corpora.items() if all(corpus in one.corpora for one in members)}
+    return replace(
+        first,
+        name=name,
+        summary=table["summary"],
+        aliases=tuple(table.get("aliases", ())),
+        corpora=shared,
+        any_corpus=all(one.any_corpus for one in members),
+        beside=tuple(one.name for one in members),
+    )
 
 
 def _protocol(name: str, table: Mapping[str, Any]) -> Protocol:
