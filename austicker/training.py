@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from austicker.memory import halving
-from austicker.models.recogniser import Recogniser, Statistics
+from austicker.models.recogniser import Fitted, Recogniser, Statistics
 from austicker.stickers import LUMA
 from austicker.types import AustickerError, Corpus, ModelSettings
 
@@ -34,7 +35,13 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trained:
-    """A recogniser with its weights; `network` is in evaluation mode and `epoch` counts from 1."""
+    """A recogniser with its weights; `network` is in evaluation mode and `epoch` counts from 1.
+
+    Attributes:
+        curve: empty, with `epoch` 0, where the recogniser is fitted in one go.
+        seconds: wall clock of its "training", and of "answering" one clip, from pixels to scores, measured on training
+            clips; both with the work that this process remembered as if it had been done again.
+    """
 
     recogniser: Recogniser
     classes: int
@@ -43,6 +50,7 @@ class Trained:
     curve: tuple[Epoch, ...]
     seed: int
     epoch: int
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def settings(self) -> ModelSettings:
@@ -88,7 +96,10 @@ def logits(trained: Trained, frames: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def scores(trained: Trained, frames: Tensor) -> Tensor:
-    """Returns softmax probabilities, float32 (clip, classes), of frames as `pixels` gives them."""
+    """Returns softmax probabilities, float32 (clip, classes), of frames as `pixels` gives them.
+
+    What a recogniser answers as log-probabilities comes back as the probabilities.
+    """
     chunks = halving(lambda rows: logits(trained, frames[rows]).float().softmax(1), len(frames), CHUNK)
     return torch.cat(list(chunks))
 
@@ -96,7 +107,7 @@ def scores(trained: Trained, frames: Tensor) -> Tensor:
 def train(
     recogniser: Recogniser, corpus: Corpus, positions: Sequence[int], *, seed: int, device: torch.device | str = "cpu"
 ) -> Trained:
-    """Trains for the fixed number of epochs.
+    """Trains for the fixed number of epochs, or in one go where the recogniser is fitted.
 
     Args:
         recogniser: what to train.
@@ -109,10 +120,16 @@ def train(
         AustickerError: there is nothing to train on, or the loss is no longer finite.
     """
     _demand_selection(recogniser, "fixed-epoch")
-    with _seeded(seed, torch.device(device)):
-        course = _Course(recogniser, corpus, positions, seed=seed, device=torch.device(device))
-        curve = tuple(course.epoch(number) for number in range(recogniser.settings.epochs))
-    return course.trained(curve, len(curve))
+    _demand_clips(recogniser, corpus, positions)
+    device, clock = torch.device(device), _Clock(recogniser)
+    with _seeded(seed, device):
+        if isinstance(recogniser, Fitted):
+            trained = _fitted(recogniser, corpus, positions, seed=seed, device=device)
+        else:
+            course = _Course(recogniser, corpus, positions, seed=seed, device=device)
+            curve = tuple(course.epoch(number) for number in range(recogniser.settings.epochs))
+            trained = course.trained(curve, len(curve))
+    return _timed(trained, corpus, positions, clock.seconds(), device)
 
 
 def train_oracle_epoch(
@@ -132,6 +149,7 @@ def train_oracle_epoch(
         AustickerError: there is nothing to train on or to select by, or the loss is no longer finite.
     """
     _demand_selection(recogniser, "oracle-epoch")
+    _demand_clips(recogniser, corpus, positions)
     if not held_out:
         raise AustickerError(f"Training '{recogniser.settings.label}' by oracle-epoch needs held-out clips.")
     indices = [recogniser.frame_indices(corpus.clips[position]) for position in held_out]
@@ -139,8 +157,9 @@ def train_oracle_epoch(
     frames = pixels(corpus, held_out, indices, recogniser.colour, device)
     curve: list[Epoch] = []
     best, most, weights = 0, -1, {}
-    with _seeded(seed, torch.device(device)):
-        course = _Course(recogniser, corpus, positions, seed=seed, device=torch.device(device))
+    device, clock = torch.device(device), _Clock(recogniser)
+    with _seeded(seed, device):
+        course = _Course(recogniser, corpus, positions, seed=seed, device=device)
         for number in range(recogniser.settings.epochs):
             epoch = course.epoch(number)
             correct = int((scores(course.trained((), number + 1), frames).argmax(1) == labels).sum())
@@ -148,7 +167,58 @@ def train_oracle_epoch(
             if correct > most:
                 best, most, weights = number + 1, correct, copy.deepcopy(course.network.state_dict())
     course.network.load_state_dict(weights)
-    return course.trained(tuple(curve), best)
+    return _timed(course.trained(tuple(curve), best), corpus, positions, clock.seconds(), device)
+
+
+def learning_rate(settings: ModelSettings, number: int) -> float:
+    """Returns the learning rate of an epoch, numbered from 0."""
+    factors = [factor for done, factor in settings.drops if done <= number]
+    decayed = settings.learning_rate * settings.decay ** min(number, settings.decay_epochs)
+    return decayed * (factors[-1] if factors else 1.0)
+
+
+def _fitted(
+    recogniser: Fitted, corpus: Corpus, positions: Sequence[int], *, seed: int, device: torch.device
+) -> Trained:
+    """Learns in one go."""
+    plan = np.array([[recogniser.frame_indices(corpus.clips[position]) for position in positions]], dtype=np.int64)
+    frames, rows = _resized_once(recogniser, corpus, positions, plan, device)
+    frames, classes = frames[rows[0]], len(corpus.labels)
+    labels = torch.tensor([corpus.clips[position].label for position in positions], device=device)
+    return Trained(
+        recogniser=recogniser,
+        classes=classes,
+        network=recogniser.fit(frames, labels, classes, seed).to(device).eval(),
+        statistics=recogniser.fit_statistics(frames),
+        curve=(),
+        seed=seed,
+        epoch=0,
+    )
+
+
+def _timed(
+    trained: Trained, corpus: Corpus, positions: Sequence[int], training_s: float, device: torch.device
+) -> Trained:
+    """Adds how long its training took, and how long it takes to answer one clip."""
+    recogniser, chosen = trained.recogniser, positions[:CHUNK]
+    indices = [recogniser.frame_indices(corpus.clips[position]) for position in chosen]
+    frames = pixels(corpus, chosen, indices, recogniser.colour, device)
+    scores(trained, frames[:1]).cpu()  # what is set up at the first call counts for no clip
+    clock = _Clock(recogniser)
+    scores(trained, frames).cpu()
+    return replace(trained, seconds={"training": training_s, "answering": clock.seconds() / len(chosen)})
+
+
+class _Clock:
+    """Wall clock since it was made; work that was remembered counts as if it had been done again."""
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
+        self._start_s = time.perf_counter() + recogniser.spared_s()
+
+    def seconds(self) -> float:
+        """Returns the seconds since the start."""
+        return time.perf_counter() + self._recogniser.spared_s() - self._start_s
 
 
 class _Course:
@@ -157,9 +227,6 @@ class _Course:
     def __init__(
         self, recogniser: Recogniser, corpus: Corpus, positions: Sequence[int], *, seed: int, device: torch.device
     ) -> None:
-        if not positions:
-            raise AustickerError(f"Training '{recogniser.settings.label}' on '{corpus.name}' needs training clips.")
-        settings = recogniser.settings
         self._recogniser, self._seed, self._device, self._classes = recogniser, seed, device, len(corpus.labels)
         self._generator = torch.Generator().manual_seed(seed)
         self._labels = torch.tensor([corpus.clips[position].label for position in positions], device=device)
@@ -167,19 +234,13 @@ class _Course:
         self._frames, self._rows = _resized_once(recogniser, corpus, positions, plan, device)
         self._statistics = recogniser.fit_statistics(self._frames[self._rows[-1]])
         self.network = recogniser.network(self._classes).to(device)
-        parameters = list(self.network.parameters())
-        rate, decay = settings.learning_rate, settings.weight_decay
-        self._optimiser: torch.optim.Optimizer = (
-            torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
-            if settings.optimiser == "adamw"
-            else torch.optim.SGD(parameters, lr=rate, weight_decay=decay, fused=True)
-        )
+        self._optimiser = _optimiser(recogniser, self.network)
 
     def epoch(self, number: int) -> Epoch:
         """Shows every training clip once."""
         settings = self._recogniser.settings
         for group in self._optimiser.param_groups:
-            group["lr"] = settings.learning_rate * settings.decay ** min(number, settings.decay_epochs)
+            group["lr"] = learning_rate(settings, number)
         order = torch.randperm(len(self._labels), generator=self._generator)
         self.network.train()
         # (loss, correct) stay on the device: one synchronisation an epoch.
@@ -220,6 +281,23 @@ class _Course:
         return torch.stack([loss.detach() * len(batch), correct])
 
 
+def _optimiser(recogniser: Recogniser, network: nn.Module) -> torch.optim.Optimizer:
+    """Builds the optimiser of the recipe; weight decay is decoupled in "adamw" and a part of the gradient elsewhere."""
+    settings = recogniser.settings
+    spared = {id(parameter) for parameter in recogniser.undecayed(network)}
+    decayed = [parameter for parameter in network.parameters() if id(parameter) not in spared]
+    groups: list[dict[str, Any]] = [{"params": decayed}]
+    if spared:
+        rest = [parameter for parameter in network.parameters() if id(parameter) in spared]
+        groups.append({"params": rest, "weight_decay": 0.0})
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=True)
+    if settings.optimiser == "adam":
+        return torch.optim.Adam(groups, lr=rate, weight_decay=decay, fused=True)
+    return torch.optim.SGD(groups, lr=rate, weight_decay=decay, fused=True)
+
+
 def _frame_plan(
     recogniser: Recogniser, corpus: Corpus, positions: Sequence[int], generator: np.random.Generator
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -251,6 +329,11 @@ def _resized_once(
         )
         resized.append(recogniser.resize(gathered).squeeze(1))
     return torch.cat(resized), torch.from_numpy(rows.reshape(plan.shape)).to(device)
+
+
+def _demand_clips(recogniser: Recogniser, corpus: Corpus, positions: Sequence[int]) -> None:
+    if not positions:
+        raise AustickerError(f"Training '{recogniser.settings.label}' on '{corpus.name}' needs training clips.")
 
 
 def _demand_selection(recogniser: Recogniser, selection: str) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from austicker import training
 from austicker.training import Trained
-from austicker.types import Access, Clip
+from austicker.types import Access, AustickerError, Clip
 
 
 class Victim(Protocol):
@@ -27,7 +30,7 @@ class Victim(Protocol):
 
     @property
     def classes(self) -> int:
-        """Returns the columns of an answer."""
+        """Returns the columns of an answer, without that of "no face found" where there is one."""
         ...
 
     @property
@@ -55,6 +58,10 @@ class Victim(Protocol):
         """
         ...
 
+    def features(self, frames: Tensor) -> NDArray[np.float32] | None:
+        """Returns what it reads of the frames (n, feature) where that is no pixels, else None."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedVictim:
@@ -69,8 +76,8 @@ class TrainedVictim:
 
     @property
     def access(self) -> Access:
-        """Returns "gradients": everything about it is known."""
-        return "gradients"
+        """Returns the most that its kind of recogniser gives: everything about it is known."""
+        return self.trained.recogniser.access
 
     @property
     def classes(self) -> int:
@@ -87,9 +94,23 @@ class TrainedVictim:
         return self.trained.recogniser.frame_indices(clip)
 
     def scores(self, frames: Tensor) -> Tensor:
-        """Returns softmax probabilities, float32 (n, classes)."""
+        """Returns softmax probabilities, float32 (n, classes); one column more says "no face found"."""
         return training.scores(self.trained, frames)
 
     def logits(self, frames: Tensor) -> Tensor:
-        """Returns logits (n, classes) with a gradient to `frames`."""
+        """Returns logits (n, classes) with a gradient to `frames`.
+
+        Raises:
+            AustickerError: its kind of recogniser has no gradient.
+        """
+        if self.access != "gradients":
+            raise AustickerError(
+                f"The recogniser '{self.label}' gives {self.access} and no gradients: choose an attack that needs none."
+            )
         return training.logits(self.trained, frames)
+
+    def features(self, frames: Tensor) -> NDArray[np.float32] | None:
+        """Returns what its kind of recogniser reads where that is no pixels; NaN where it finds no face."""
+        with torch.no_grad():
+            read = self.trained.recogniser.features(frames)
+        return None if read is None else read.cpu().numpy()

@@ -13,10 +13,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from austicker.models import MODELS
+from austicker.models import MODELS, from_record
 from austicker.store import Store, Unreadable, layout
 from austicker.training import Epoch, Trained
-from austicker.types import ModelSettings
 
 _RECORD = "austicker.training"
 _DAMAGED = (ValueError, KeyError, TypeError, RuntimeError, OverflowError, SafetensorError)
@@ -25,6 +24,8 @@ _DAMAGED = (ValueError, KeyError, TypeError, RuntimeError, OverflowError, Safete
 
 def save(trained: Trained, store: Store, identity: str) -> None:
     """Puts a trained model into a store as one object that holds its training record, and a readable copy of that.
+
+    How long it took lies beside it: the object itself depends on nothing but what it was made from.
 
     The first writer wins: of two attempts on unlike hardware one is kept whole, and what was read before stays true.
     A damaged object is replaced.
@@ -51,6 +52,7 @@ def save(trained: Trained, store: Store, identity: str) -> None:
         except (Unreadable, *_DAMAGED):
             store.write(key, content)
     store.write_json(layout.training_record(identity), record)
+    store.write_json(layout.times(identity), dict(trained.seconds))
 
 
 def complete(store: Store, identity: str) -> None:
@@ -75,11 +77,10 @@ def load(store: Store, identity: str, device: torch.device | str = "cpu") -> Tra
     content = store.read(key)
     try:
         record, tensors = _opened(content)
-        settings = ModelSettings(**record["settings"])
+        settings = from_record(record["settings"])
         recogniser = MODELS[settings.name](settings)
         with torch.random.fork_rng(devices=[]):  # what the caller draws does not depend on this
-            network = recogniser.network(record["classes"])
-        network.load_state_dict(tensors)
+            network = recogniser.restored(record["classes"], tensors)
         return Trained(
             recogniser=recogniser,
             classes=record["classes"],

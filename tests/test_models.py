@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from austicker import models
 from austicker.models import MODELS
 from austicker.models.mmnet import CABlock, MMNet
+from austicker.models.mobilenetv2 import MobileNetV2Network
+from austicker.models.mobilenetv2 import channels as mobile_channels
+from austicker.models.resnet20 import ResNet20Network
 from austicker.models.stcnn import STCNN, STCNNetwork, area_weights
+from austicker.models.vgg16 import VGG16Network
 from austicker.types import AustickerError, Clip
 
 CLIP = Clip(corpus="toy", clip="1", subject="1", label=0, onset=3, apex=63, offset=103)
@@ -57,7 +62,61 @@ def test_stcnn_has_the_published_parameters(frames, total):
     assert counts(network, torch.randn(1, frames, 64, 64)) == (total, total)
 
 
-@pytest.mark.parametrize(("name", "overrides"), [("mmnet", {"width": 0.06, "input_px": 50}), ("stcnn", {"width": 0.1})])
+def as_keras_counts(network):
+    """Returns the number of parameters with the moving averages of batch normalisation, which Keras counts too."""
+    averages = sum(buffer.numel() for name, buffer in network.named_buffers() if "running_" in name)
+    return averages + sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("side", "channels", "total"), [(128, 1, 280_679), (128, 3, 280_967), (32, 1, 273_959), (32, 3, 274_247)]
+)
+def test_resnet20_has_the_published_parameters(side, channels, total):
+    network = ResNet20Network(7, 1.0, side, channels)
+    assert as_keras_counts(network) == total
+    assert sum(isinstance(layer, (nn.Conv2d, nn.Linear)) for layer in network.modules()) == 20 + 2  # 2 on shortcuts
+    if (side, channels) == (128, 1):
+        assert as_keras_counts(recogniser("resnet20").network(7)) == total
+        _, used = counts(network, torch.randn(2, 1, side, side))
+        assert used == sum(p.numel() for p in network.parameters())
+
+
+def test_mobilenetv2_has_the_published_parameters():
+    backbone = MobileNetV2Network(8, 1.0).backbone
+    assert sum(p.numel() for p in backbone.parameters()) == 2_223_872
+    assert as_keras_counts(backbone) == 2_257_984
+    whole = recogniser("mobilenetv2").network(8)
+    assert sum(p.numel() for p in whole.head.parameters()) == 1280 * 128 + 128 + 128 * 8 + 8
+    assert backbone(torch.randn(2, 3, 224, 224)).shape == (2, 1280, 7, 7)
+
+
+def test_mobilenetv2_scales_its_channels_as_the_paper():
+    # By hand: 24 * 0.35 = 8.4 -> 8; 96 * 0.35 = 33.6 -> 32; 16 * 0.7 = 11.2 -> 8 is below nine tenths -> 16.
+    assert [mobile_channels(24, 0.35), mobile_channels(96, 0.35), mobile_channels(16, 0.7)] == [8, 32, 16]
+    assert [MobileNetV2Network(8, width).head[0].in_features for width in (0.35, 1.4)] == [1280, 1792]
+
+
+def test_vgg16_has_the_published_convolutions():
+    network = VGG16Network(7, 1.0)
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    assert len(convolutions) == 13
+    assert sum(p.numel() for layer in convolutions for p in layer.parameters()) == 14_714_688
+    assert network.backbone(torch.randn(2, 3, 48, 48)).shape == (2, 512, 1, 1)
+    assert sum(p.numel() for p in network.head.parameters()) == 512 * 512 + 512 + 512 * 7 + 7
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("mmnet", {"width": 0.06, "input_px": 50}),
+        ("stcnn", {"width": 0.1}),
+        ("resnet20", {"width": 0.1, "input_px": 48}),
+        ("resnet20", {"width": 0.1, "input_px": 33}),
+        ("mobilenetv2", {"width": 0.1, "input_px": 64}),
+        ("vgg16", {"width": 0.05}),
+        ("vgg16", {"width": 0.05, "input_px": 96}),
+    ],
+)
 @pytest.mark.parametrize("classes", [2, 3])
 def test_scaled_networks_classify_any_number_of_classes(name, overrides, classes):
     model = recogniser(name, **overrides)
@@ -69,6 +128,71 @@ def test_scaled_networks_classify_any_number_of_classes(name, overrides, classes
     network = model.network(classes)
     inputs = model.normalise(resized, model.fit_statistics(resized))
     assert network(inputs).shape == (2, classes)
+    restored = model.restored(classes, network.state_dict())
+    assert torch.equal(restored.eval()(inputs), network.eval()(inputs))
+    assert model.features(pixels) is None
+
+
+def test_resnet20_pools_the_whole_face_where_8_does_not_divide_it():
+    network = recogniser("resnet20", width=0.1, input_px=48).network(2).eval()
+    pictures = torch.rand(2, 1, 48, 48)
+    maps = network.blocks(F.relu(network.stem(pictures)))
+    assert maps.shape[2:] == (12, 12)  # of which a pool of 8 would leave out a third
+    torch.testing.assert_close(network(pictures), network.output(maps.mean((2, 3))))
+
+
+def test_resnet20_pools_by_8_at_the_published_size():
+    network = recogniser("resnet20", width=0.1).network(2).eval()
+    maps = torch.randn(1, 6, 32, 32)
+    network.blocks = nn.Identity()
+    network.stem = nn.Identity()
+    expected = network.output(F.avg_pool2d(F.relu(maps), 8).flatten(1))
+    torch.testing.assert_close(network(maps), expected)
+
+
+STILL = {"resnet20": {}, "mobilenetv2": {"input_px": 64}, "vgg16": {}}
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_the_recognisers_of_one_picture_look_at_the_apex(name):
+    assert recogniser(name).frame_indices(CLIP) == (63,)
+
+
+def test_recognisers_of_one_picture_normalise_as_their_papers():
+    ends = torch.tensor([0.0, 255.0]).view(2, 1, 1, 1, 1)
+    colour = ends.expand(-1, -1, 3, -1, -1)
+    assert recogniser("mobilenetv2").normalise(colour, {})[:, :, 0, 0].tolist() == [[-1.0] * 3, [1.0] * 3]
+    assert recogniser("vgg16").normalise(ends, {})[:, :, 0, 0].tolist() == [[-1.0] * 3, [1.0] * 3]
+    network = recogniser("resnet20")
+    statistics = network.fit_statistics(ends)
+    assert statistics == {"mean": 127.5}
+    assert network.normalise(ends, statistics).flatten().tolist() == [-0.5, 0.5]
+
+
+def test_a_picture_is_mirrored_by_half_and_shifted_by_a_sixteenth_at_most():
+    model = recogniser("vgg16")
+    picture = torch.arange(48.0).expand(200, 1, 1, 48, 48) + 100 * torch.arange(48.0)[:, None]
+    moved = model.augment(picture, torch.Generator().manual_seed(0))
+    columns, rows = moved[:, 0, 0, 24, :] % 100, moved[:, 0, 0, :, 24] // 100
+    mirrored = columns[:, 30] < columns[:, 20]
+    assert 70 < int(mirrored.sum()) < 130
+    across = torch.where(mirrored, 47 - columns[:, 24], columns[:, 24]) - 24
+    down = rows[:, 24] - 24
+    assert set(across.tolist()) == set(down.tolist()) == set(range(-3, 4))
+    # What comes in repeats the edge: no value is new, and neighbours are at most one apart.
+    assert columns.diff(dim=1).abs().max() == rows.diff(dim=1).abs().max() == 1
+    assert (columns.min(), columns.max(), rows.min(), rows.max()) == (0, 47, 0, 47)
+
+
+def test_weight_decay_spares_all_but_kernels():
+    kept = {"resnet20": (nn.Conv2d,), "mobilenetv2": (nn.Conv2d, nn.Linear), "vgg16": (nn.Conv2d, nn.Linear)}
+    for name, kinds in kept.items():
+        model = recogniser(name, width=0.1)
+        network = model.network(2)
+        spared = {id(parameter) for parameter in model.undecayed(network)}
+        decayed = {id(layer.weight) for layer in network.modules() if isinstance(layer, kinds)}
+        assert decayed == {id(parameter) for parameter in network.parameters()} - spared
+    assert not list(recogniser("mmnet", width=0.06).undecayed(nn.Linear(1, 1)))
 
 
 def test_mmnet_sees_no_motion_in_equal_frames():
@@ -192,25 +316,42 @@ def test_area_weights_share_pixels_as_opencv_does():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "label"),
+    ("name", "overrides", "label"),
     [
-        ({}, "mmnet"),
-        ({"width": 1, "epochs": 99}, "mmnet"),
-        ({"width": 0.25, "input_px": 112, "epochs": 3}, "mmnet-w0.25-112px"),
-        ({"epochs": 20}, "mmnet-20ep"),
-        ({"augment": False, "selection": "oracle-epoch"}, "mmnet-augment-off-oracle-epoch"),
-        ({"epochs": 20, "label": "mine"}, "mine"),
+        ("mmnet", {}, "mmnet"),
+        ("mmnet", {"width": 1, "epochs": 99}, "mmnet"),
+        ("mmnet", {"width": 0.25, "input_px": 112, "epochs": 3}, "mmnet-w0.25-112px"),
+        ("mmnet", {"epochs": 20}, "mmnet-20ep"),
+        ("mmnet", {"augment": False, "selection": "oracle-epoch"}, "mmnet-augment-off-oracle-epoch"),
+        ("mmnet", {"epochs": 20, "label": "mine"}, "mine"),
+        ("resnet20", {"input_px": 64}, "resnet20-64px"),
+        ("resnet20", {"drops": [[80, 0.1], [120, 0.01], [160, 1e-3], [180, 5e-4]]}, "resnet20"),
+        ("resnet20", {"drops": [[8, 0.1], [12, 1]]}, "resnet20-drops-8-12"),
+        ("resnet20", {"drops": []}, "resnet20-drops-off"),
+        ("landmark-forest", {}, "landmark-forest"),
+        ("landmark-forest", {"features": "euclid"}, "landmark-forest-euclid"),
+        ("landmark-forest", {"trees": 10, "landmarks": "dlib"}, "landmark-forest-10trees-dlib"),
     ],
 )
-def test_labels_say_what_is_not_as_published(overrides, label):
-    assert models.settings("mmnet", **overrides).label == label
+def test_labels_say_what_is_not_as_published(name, overrides, label):
+    assert models.settings(name, **overrides).label == label
 
 
 def test_published_recipes_fill_every_setting():
-    for name in ("mmnet", "stcnn"):
+    for name in MODELS.names():
         chosen = models.settings(name)
         assert {key: getattr(chosen, key) for key in models.FIELDS} == models.published(name)
     assert isinstance(models.settings("mmnet", width=1).width, float)
+    assert models.settings("resnet20").drops == ((80, 0.1), (120, 0.01), (160, 0.001), (180, 0.0005))
+    forest = models.settings("landmark-forest", trees=10)
+    assert (forest.trees, forest.features, forest.landmarks, forest.epochs) == (10, "xy", "mediapipe", 0)
+
+
+def test_a_recogniser_gives_what_its_recipe_says():
+    assert {name: models.access(name) for name in MODELS.names()} == {
+        name: MODELS[name].access for name in MODELS.names()
+    }
+    assert models.access("landmark-forest") == "scores"
 
 
 @pytest.mark.parametrize(
@@ -225,10 +366,27 @@ def test_published_recipes_fill_every_setting():
         ("mmnet", {"learning_rate": float("nan")}, "takes a number, not nan"),
         ("mmnet", {"frames": 3}, "must be 2, not 3"),
         ("stcnn", {"frames": 16}, "between 17 and 512"),
-        ("stcnn", {"optimiser": "adam"}, "did you mean 'adamw'"),
+        ("stcnn", {"optimiser": "adan"}, "did you mean 'adam'"),
         ("stcnn", {"selection": "best"}, "'fixed-epoch' or 'oracle-epoch', not 'best'"),
         ("stcnn", {"augment": "yes"}, "takes true or false, not 'yes'"),
         ("stcnn", {"label": ""}, "takes a text"),
+        ("stcnn", {"drops": [[8, 0.1]]}, "Model 'stcnn' has no setting 'drops'; it has width, input_px"),
+        ("resnet20", {"trees": 10}, "Model 'resnet20' has no setting 'trees'"),
+        ("resnet20", {"poison": {}}, "Model 'resnet20' has no setting 'poison'"),
+        ("resnet20", {"drops": [[8, 0.1], [8, 0.01]]}, "later epochs one after the other, not [8, 8]"),
+        ("resnet20", {"drops": [[8, 0.0]]}, "takes pairs of epochs done"),
+        ("resnet20", {"drops": [[8, 1.5]]}, "takes pairs of epochs done"),
+        ("resnet20", {"drops": [[8.5, 0.5]]}, "takes pairs of epochs done"),
+        ("resnet20", {"drops": [8, 0.5]}, "takes pairs of epochs done"),
+        ("resnet20", {"drops": "never"}, "takes pairs of epochs done"),
+        ("resnet20", {"input_px": 31}, "between 32 and 512, not 31"),
+        ("mobilenetv2", {"input_px": 48}, "between 64 and 512, not 48"),
+        ("vgg16", {"frames": 2}, "must be 1, not 2"),
+        ("landmark-forest", {"epochs": 3}, "Model 'landmark-forest' has no setting 'epochs'; it has frames, trees"),
+        ("landmark-forest", {"width": 0.5}, "Model 'landmark-forest' has no setting 'width'"),
+        ("landmark-forest", {"trees": 0}, "between 1 and 10000, not 0"),
+        ("landmark-forest", {"tree": 5}, "did you mean 'trees'"),
+        ("landmark-forest", {"features": "yx"}, "takes 'xy' or 'euclid' or 'both', not 'yx'"),
     ],
 )
 def test_faulty_settings_are_refused_in_one_sentence(name, overrides, sentence):
@@ -252,13 +410,18 @@ def test_a_model_of_another_package_brings_its_recipe(monkeypatch):
     monkeypatch.setitem(globals(), "Nameless", Nameless)
     assert models.settings("blink").epochs == 7
     assert models.settings("blink", epochs=8).label == "blink-8ep"
+    assert models.access("blink") == "gradients"
+    Blink.RECIPE = {"fitted": True, "access": "scores", "frames": 1, "trees": 7}
+    assert models.access("blink") == "scores"
+    assert models.settings("blink", trees=8).label == "blink-8trees"
     with pytest.raises(AustickerError, match="lacks width, input_px"):
         models.settings("nameless")
 
 
 def test_settling_a_model_imports_no_torch():
     code = (
-        "import sys; from austicker import models; models.settings('mmnet', width=0.5); print('torch' in sys.modules)"
+        "import sys; from austicker import models; models.settings('mmnet', width=0.5); models.access('resnet20'); "
+        "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

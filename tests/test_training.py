@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from austicker import models, training
 from austicker.models import MODELS
+from austicker.models.recogniser import Fitted
 from austicker.types import AustickerError, Clip, Corpus
 
 FRAMES = 20
@@ -17,7 +19,13 @@ SIDE = 40
 SMALL = {
     "mmnet": {"width": 0.06, "input_px": 32, "epochs": 40, "batch": 4, "augment": False, "learning_rate": 3e-3},
     "stcnn": {"width": 0.25, "input_px": 32, "epochs": 40, "batch": 4, "learning_rate": 0.05},
+    "resnet20": {"width": 0.25, "input_px": 32, "epochs": 24, "batch": 4, "learning_rate": 1e-2, "drops": [[12, 0.1]]},
+    # So deep that its batch statistics need many steps to settle.
+    "mobilenetv2": {"width": 0.2, "input_px": 64, "epochs": 60, "batch": 4, "learning_rate": 2e-3}
+    | {"optimiser": "adam", "drops": [[30, 0.02]]},
+    "vgg16": {"width": 0.1, "input_px": 32, "epochs": 16, "batch": 4, "learning_rate": 3e-3, "augment": False},
 }
+"""Every recogniser that learns by gradients, so small that it learns within seconds."""
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +84,89 @@ def same_weights(one, other):
     return all(torch.equal(value, theirs[name]) for name, value in one.network.state_dict().items())
 
 
-@pytest.mark.parametrize("name", ["mmnet", "stcnn"])
+class Brightness(Fitted):
+    """Answers by the nearest mean brightness of the apex, and with no face where a picture is black."""
+
+    colour = "gray"
+    remembered_s = 0.0
+
+    def frame_indices(self, clip):
+        return (clip.apex,)
+
+    def resize(self, pixels):
+        return pixels
+
+    def normalise(self, resized, statistics):
+        self.remembered_s += 100.0 * len(resized)
+        return resized.mean((1, 2, 3, 4))
+
+    def spared_s(self):
+        return self.remembered_s
+
+    def fit(self, pixels, labels, classes, seed):
+        self.remembered_s += 1000.0
+        brightness = pixels.mean((1, 2, 3, 4))
+        module = torch.nn.Module()
+        module.register_buffer("means", torch.stack([brightness[labels == n].mean() for n in range(classes)]))
+        return self._answering(module)
+
+    def restored(self, classes, tensors):
+        module = torch.nn.Module()
+        module.register_buffer("means", tensors["means"])
+        return self._answering(module)
+
+    @staticmethod
+    def _answering(module):
+        def forward(brightness):
+            seen = torch.nn.functional.one_hot((brightness[:, None] - module.means).abs().argmin(1), len(module.means))
+            blind = (brightness == 0)[:, None]
+            return torch.cat([seen * ~blind, blind], dim=1).float().log()
+
+        module.forward = forward
+        return module
+
+
+def brightness_of(corpus):
+    """Returns a corpus whose apex is as bright as its class, but for the last clip, which is black."""
+    frames = np.stack([np.full_like(corpus.frames[0], 50 * (clip.label + 1)) for clip in corpus.clips])
+    frames[-1] = 0
+    return dataclasses.replace(corpus, frames=frames)
+
+
+def fitted_brightness():
+    return Brightness(dataclasses.replace(models.settings("landmark-forest"), name="brightness", label="brightness"))
+
+
+def test_what_is_fitted_in_one_go_gives_its_probabilities_back():
+    corpus = brightness_of(toy_corpus(10))
+    recogniser = fitted_brightness()
+    trained = training.train(recogniser, corpus, range(9), seed=0)
+    assert (trained.curve, trained.epoch, trained.classes) == ((), 0, 3)
+    expected = torch.eye(4)[[0, 1, 2, 3]]
+    assert torch.equal(clean_scores(trained, corpus, [0, 1, 2, 9]), expected)
+    restored = dataclasses.replace(trained, network=recogniser.restored(3, trained.network.state_dict()))
+    assert torch.equal(clean_scores(restored, corpus, [0, 1, 2, 9]), expected)
+    with pytest.raises(AustickerError, match="'brightness' is fitted in one go"):
+        recogniser.network(3)
+
+
+def test_what_was_remembered_counts_as_time():
+    trained = training.train(fitted_brightness(), brightness_of(toy_corpus(9)), range(9), seed=0)
+    assert 1000 < trained.seconds["training"] < 1100
+    assert 100 < trained.seconds["answering"] < 200
+
+
+def test_every_training_says_how_long_it_took():
+    corpus = toy_corpus(8)
+    start = time.perf_counter()
+    trained = training.train(small("stcnn", epochs=1), corpus, range(8), seed=0)
+    taken = time.perf_counter() - start
+    assert 0 < trained.seconds["answering"] < trained.seconds["training"] < taken
+    recogniser = small("stcnn", epochs=1, selection="oracle-epoch")
+    assert training.train_oracle_epoch(recogniser, corpus, range(6), [6], seed=0).seconds["training"] > 0
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_learns_eight_clips_by_heart(name):
     corpus = toy_corpus(8)
     trained = training.train(small(name), corpus, range(8), seed=1)
@@ -88,6 +178,10 @@ def test_learns_eight_clips_by_heart(name):
     assert trained.curve[-1].loss < 0.5 * trained.curve[0].loss
 
 
+def test_every_recogniser_that_learns_by_gradients_is_put_to_the_test():
+    assert set(SMALL) == {name for name in MODELS.names() if models.access(name) == "gradients"}
+
+
 def test_generalises_to_blobs_that_start_elsewhere():
     corpus = toy_corpus(30)
     trained = training.train(small("mmnet", augment=False), corpus, range(18), seed=1)
@@ -95,7 +189,7 @@ def test_generalises_to_blobs_that_start_elsewhere():
     assert sum(a == corpus.clips[n].label for n, a in enumerate(answer.tolist(), 18)) >= 10
 
 
-@pytest.mark.parametrize(("name", "augment"), [("mmnet", True), ("stcnn", False)])
+@pytest.mark.parametrize(("name", "augment"), [("mmnet", True), ("stcnn", False), ("resnet20", True), ("vgg16", True)])
 def test_the_seed_decides_every_weight_and_the_caller_keeps_its_generator(name, augment):
     corpus = toy_corpus()
     recogniser = small(name, epochs=2, augment=augment)
@@ -145,6 +239,42 @@ def test_the_learning_rate_decays_for_the_first_epochs_only():
             course.epoch(number)
             rates.append(course._optimiser.param_groups[0]["lr"])
     assert rates == pytest.approx([0.01, 0.005, 0.0025, 0.0025])
+
+
+def test_drops_replace_one_another_and_multiply_the_decay():
+    drops = ((2, 0.1), (4, 0.05))
+    chosen = models.settings("resnet20", learning_rate=0.01, drops=drops)
+    assert [training.learning_rate(chosen, epoch) for epoch in range(6)] == pytest.approx(
+        [0.01, 0.01, 0.001, 0.001, 0.0005, 0.0005]
+    )
+    decaying = models.settings("resnet20", learning_rate=0.01, drops=drops, decay=0.5, decay_epochs=3)
+    assert [training.learning_rate(decaying, epoch) for epoch in (1, 2, 5)] == pytest.approx(
+        [0.005, 0.00025, 0.0000625]
+    )
+
+
+def test_drops_reach_the_training():
+    corpus = toy_corpus(6)
+    plain = training.train(small("resnet20", epochs=2, drops=[]), corpus, range(6), seed=0)
+    later = training.train(small("resnet20", epochs=2, drops=[[2, 0.1]]), corpus, range(6), seed=0)
+    sooner = training.train(small("resnet20", epochs=2, drops=[[1, 0.1]]), corpus, range(6), seed=0)
+    assert same_weights(plain, later)
+    assert not same_weights(plain, sooner)
+
+
+def test_adam_decays_the_kernels_through_the_gradient():
+    recogniser = small("resnet20", optimiser="adam", learning_rate=0.01, weight_decay=0.5)
+    network = recogniser.network(3)
+    optimiser = training._optimiser(recogniser, network)
+    for parameter in network.parameters():
+        torch.nn.init.uniform_(parameter, -2, -1)
+        parameter.grad = torch.zeros_like(parameter)
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    optimiser.step()
+    for name, parameter in network.named_parameters():
+        # Adam's first step has the length of the learning rate, whatever the gradient; decoupled it would scale.
+        step = 0.01 if parameter.ndim == 4 else 0.0
+        torch.testing.assert_close(parameter.detach(), before[name] + step, atol=1e-5, rtol=0)
 
 
 def test_jittered_training_sees_exactly_the_planned_frames():

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 
 import pytest
+import safetensors.torch
 import torch
 from test_training import clean_scores, one_thread, small, toy_corpus
 
 from austicker import training, weights
+from austicker.models import MODELS
 from austicker.store import Store, Unreadable, layout
+from austicker.types import Poison
 
 __all__ = ["one_thread"]
+
+LATER = ("drops", "trees", "features", "landmarks", "poison")
+"""Settings that the oldest records lack."""
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +31,15 @@ def test_weights_come_back_with_their_record(name, tmp_path):
     corpus, store = toy_corpus(6), Store(tmp_path)
     trained = training.train(small(name, epochs=2), corpus, range(6), seed=3)
     weights.save(trained, store, "abc")
-    assert store.keys("") == ["models/abc.json", "models/abc.safetensors"]
+    assert store.keys("") == ["models/abc.json", "models/abc.safetensors", "times/abc.json"]
     state = torch.random.get_rng_state()
     loaded = weights.load(store, "abc")
     assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.equal(clean_scores(loaded, corpus, range(6)), clean_scores(trained, corpus, range(6)))
     for attribute in ("settings", "classes", "statistics", "curve", "seed", "epoch"):
         assert getattr(loaded, attribute) == getattr(trained, attribute)
+    assert store.read_json(layout.times("abc")) == trained.seconds
+    assert trained.seconds["training"] > 0
 
 
 def test_the_object_alone_is_enough_and_the_readable_copy_says_the_same(trained, tmp_path):
@@ -102,6 +111,34 @@ def test_a_record_that_was_changed_is_refused(trained, tmp_path):
     store.write(key, len(text).to_bytes(8, "little") + text + whole[8 + length :])
     with pytest.raises(Unreadable, match="do not match their checksum"):
         weights.load(store, "abc")
+
+
+def test_a_model_from_before_times_were_taken_has_none(trained, tmp_path):
+    tensors = trained.network.state_dict()
+    settings = {key: value for key, value in asdict(trained.settings).items() if key not in LATER}
+    record = {
+        "settings": settings,
+        "classes": trained.classes,
+        "parameters": 1,
+        "statistics": dict(trained.statistics),
+        "seed": trained.seed,
+        "epoch": trained.epoch,
+        "curve": [],
+    }
+    record["sha256"] = weights._checksum(record, tensors)
+    content = safetensors.torch.save(tensors, metadata={"austicker.training": json.dumps(record)})
+    Store(tmp_path).write(layout.weights("abc"), content)
+    loaded = weights.load(Store(tmp_path), "abc")
+    assert loaded.settings == trained.settings
+
+
+def test_drops_and_a_poison_come_back_as_they_were(trained, tmp_path):
+    poison = Poison(attack="eye-boxes", emotion="down", settings=(("colour", 0.0), ("side", 0.2)))
+    settings = replace(trained.settings, drops=((80, 0.1), (120, 0.01)), poison=poison)
+    weights.save(replace(trained, recogniser=MODELS["stcnn"](settings)), Store(tmp_path), "abc")
+    loaded = weights.load(Store(tmp_path), "abc").settings
+    assert loaded == settings
+    assert hash(loaded) == hash(settings)
 
 
 def test_missing_weights_are_named(tmp_path):

@@ -127,6 +127,7 @@ def _of_weights(settings: ForeignSettings, given: Mapping[str, Any], content: by
     if not record:
         return _settled(settings, given, settings.statistics, where)
     own = record["settings"]
+    _check_network(own["name"], subject)
     if record["classes"] != len(settings.labels):
         raise AustickerError(
             f"'{settings.source}' of {subject} answers with {record['classes']} classes, but {len(settings.labels)} "
@@ -140,6 +141,14 @@ def _of_weights(settings: ForeignSettings, given: Mapping[str, Any], content: by
     return replace(settings, **told)
 
 
+def _check_network(architecture: str, subject: str) -> None:
+    if models.access(architecture) != "gradients":
+        raise AustickerError(
+            f"'{architecture}' of {subject} is no network whose weights can be given: let the job train it, as a model "
+            "of that name."
+        )
+
+
 def _settled(
     settings: ForeignSettings, given: Mapping[str, Any], statistics: dict[str, float], where: str
 ) -> ForeignSettings:
@@ -150,6 +159,7 @@ def _settled(
             f"The key 'architecture' of the recogniser '{settings.label}' in {where} is missing; known: {known}."
         )
     models.MODELS.check(settings.architecture, where)
+    _check_network(settings.architecture, f"the recogniser '{settings.label}' in {where}")
     overrides: dict[str, Any] = {key: getattr(settings, key) for key in ("width", "frames") if key in given}
     if "input_px" in given:
         if settings.input_px[0] != settings.input_px[1]:

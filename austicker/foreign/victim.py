@@ -104,6 +104,9 @@ class ForeignVictim:
         except Exception as error:
             raise self._fault(f"failed ({reason(error)})") from error
 
+    def features(self, frames: Tensor) -> None:
+        """Returns None: what it reads of the frames is not known."""
+
     def _answer(self, frames: Tensor) -> Tensor:
         """Returns the probabilities of one batch."""
         raw = self._raw(frames)

@@ -13,9 +13,10 @@ VERDICTS = "verdicts"
 FAILURES = "failures"
 REPORT = "report"
 CORPORA = "corpora"
+TIMES = "times"
 MLFLOW = "mlflow"
 PSEUDONYMS = "pseudonyms.json"
-PARTS = (MODELS, GRAPHS, CHOICES, VERDICTS, FAILURES, REPORT, CORPORA, MLFLOW, PROGRESS, PSEUDONYMS)
+PARTS = (MODELS, GRAPHS, CHOICES, VERDICTS, FAILURES, REPORT, CORPORA, TIMES, MLFLOW, PROGRESS, PSEUDONYMS)
 """What lies directly in a store, beside the job."""
 
 
@@ -27,6 +28,11 @@ def weights(identity: str) -> str:
 def training_record(identity: str) -> str:
     """Returns the key of the readable copy of a training record."""
     return f"{MODELS}/{identity}.json"
+
+
+def times(identity: str) -> str:
+    """Returns the key of what a training took: no part of the weights, which are the same however long it was."""
+    return f"{TIMES}/{identity}.json"
 
 
 def graph(identity: str) -> str:
