@@ -7,7 +7,7 @@ import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -35,6 +35,16 @@ LUMA = (0.299, 0.587, 0.114)
 """BT.601 weights of red, green and blue."""
 
 _PNG_COLOURS = {0: "gray", 2: "RGB", 3: "palette", 4: "gray with alpha", 6: "RGBA"}
+
+
+def in_colour(pictures: Tensor, colour: Literal["gray", "rgb"]) -> Tensor:
+    """Returns pictures (..., c, h, w) with one channel, from colour by luma, or with three, from gray by repetition."""
+    channels = pictures.shape[-3]
+    if colour == "rgb":
+        return pictures if channels == 3 else pictures.expand(*pictures.shape[:-3], 3, -1, -1)
+    if channels == 1:
+        return pictures
+    return (pictures * pictures.new_tensor(LUMA)[:, None, None]).sum(-3, keepdim=True)
 
 
 def load(name_or_path: str) -> Sticker:

@@ -41,6 +41,7 @@ def shard(name: str) -> tuple[Trained, Trials]:
         stickers=torch.from_numpy(bank),
         sticker=combinations[0],
         shown=np.ones((count, frames), np.bool_),
+        apex=np.zeros(CLIPS, np.int64),
         faces=[],
         looks=looks_at(places),
     )

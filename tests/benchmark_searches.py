@@ -91,6 +91,7 @@ def trials(corpus: Corpus, positions: Sequence[int], subject: Subject, batch: in
         stickers=torch.from_numpy(stickers.resized(stickers.load("sun"), *size))[None],
         sticker=np.zeros(len(positions), np.int64),
         shown=np.ones(subject.frames.shape[:2], np.bool_),
+        apex=np.zeros(len(positions), np.int64),
         faces=[
             Face(
                 landmarks=corpus.landmarks[position][corpus.clips[position].onset],

@@ -258,9 +258,10 @@ def test_the_sticker_attack_asks_once_for_each_trial_as_its_settings_say(batch):
 
 def test_the_sticker_attack_without_trials_or_places_is_refused():
     toy, one = bumps(np.full((1, 2), 0.5)), trials(1)
-    with pytest.raises(ValueError, match="each with a look"):
+    with pytest.raises(ValueError, match="a look for each"):
         ATTACKS["sticker"](toy.oracle(access="label"), one, StickerSettings())
-    none = dataclasses.replace(one, clip=np.zeros(0, np.int64), sticker=np.zeros(0, np.int64), faces=[])
+    nowhere = looks_at(np.zeros((0, 2)))
+    none = dataclasses.replace(one, clip=np.zeros(0, np.int64), sticker=np.zeros(0, np.int64), faces=[], looks=nowhere)
     with pytest.raises(ValueError, match="at least one trial"):
         ATTACKS["sticker"](toy.oracle(access="label"), none, StickerSettings())
     with pytest.raises(ValueError, match="at least one trial"):

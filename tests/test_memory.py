@@ -71,6 +71,7 @@ def test_a_halved_attack_gives_the_same_answers_and_counts_each_clip_once():
         stickers=torch.zeros(1, 4, 2, 2),
         sticker=np.zeros(count, np.int64),
         shown=np.ones((count, 2), bool),
+        apex=np.ones(count, np.int64),
         faces=[],
         looks=looks_at(np.full((count, 2), 0.5)),
         batch=count,

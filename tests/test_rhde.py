@@ -347,6 +347,7 @@ def test_on_pictures_it_hides_what_a_small_patch_of_pixels_tells():
         stickers=torch.cat([torch.full((1, 3, 10, 10), 255.0), torch.ones(1, 1, 10, 10)], 1),
         sticker=np.zeros(3, np.int64),
         shown=np.ones((3, 2), np.bool_),
+        apex=np.ones(1, np.int64),
         faces=faces,
     )
     oracle = Oracle(Asked(name="cheek", scores=scores), [0, 0, 0], access="scores", budget=2000)

@@ -246,6 +246,7 @@ def test_on_pictures_it_whitens_a_patch_that_is_read():
         stickers=torch.ones(1, 4, *STICKER_PX[::-1]),
         sticker=np.zeros(3, np.int64),
         shown=np.ones((3, 2), np.bool_),
+        apex=np.ones(1, np.int64),
         faces=[mean_face(seed, sticker_px=STICKER_PX) for seed in range(3)],
     )
     oracle = Oracle(Asked(name="strip", scores=scores), [0, 0, 0], access="scores", budget=600)

@@ -58,6 +58,7 @@ def trials(count: int, *, seed: int = 0, batch: int = 32, size: tuple[int, int] 
         stickers=torch.cat([torch.full((1, 3, *sticker[::-1]), 255.0), torch.ones(1, 1, *sticker[::-1])], 1),
         sticker=np.zeros(count, np.int64),
         shown=np.tile([True, False], (count, 1)),
+        apex=np.zeros(count, np.int64),
         faces=[
             Face(landmarks=points, size_px=size, sticker_px=sticker, label=0, rng=np.random.default_rng([seed, number]))
             for number in range(count)

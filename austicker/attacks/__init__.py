@@ -12,7 +12,13 @@ from austicker.registry import Registry
 if TYPE_CHECKING:
     from austicker.attacks.search import Attack
 
-_NAMES = ("sticker", "random", "exhaustive", "dense", "rhde", "dopatch", "unified")
+_NAMES = ("sticker", "random", "exhaustive", "dense", "rhde", "dopatch", "unified", "clean", "fgsm", "filters")
+_BOXES = {"eye-boxes": "austicker.attacks.boxes:eye_boxes", "jaw-box": "austicker.attacks.boxes:jaw_box"}
 ATTACKS: Registry[Attack] = Registry(
-    "attack", "austicker.attacks", {name: f"austicker.attacks.{name}:attack" for name in _NAMES}
+    "attack", "austicker.attacks", {name: f"austicker.attacks.{name}:attack" for name in _NAMES} | _BOXES
 )
+
+
+def made() -> frozenset[str]:
+    """Returns what verdicts call that which attacks make instead of wearing a sticker."""
+    return frozenset(ATTACKS[name].makes for name in ATTACKS.names()) - {""}

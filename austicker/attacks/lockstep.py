@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from austicker.attacks.looks import Face, Looks, Walk, looks_at
+from austicker.attacks.looks import Face, Proposal, Walk, looks_at
 from austicker.attacks.oracle import Answers, Oracle
+from austicker.attacks.search import CLOSEST, Cost, Judge
 from austicker.attacks.trials import Trials
 from austicker.memory import halving
 
@@ -19,7 +21,7 @@ ABREAST = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attempts:
-    """How n trials ended, each with the look that hid the emotion first, or else came closest.
+    """How n trials ended, each with the look or edit that hid the emotion first or came closest, or was best else.
 
     Attributes:
         looks: n of them; that of a trial that asked nothing means nothing.
@@ -27,7 +29,7 @@ class Attempts:
             nothing was asked.
     """
 
-    looks: Looks
+    looks: Proposal
     at: NDArray[np.int64]
 
 
@@ -36,23 +38,20 @@ class _Best:
     """The look that counts for one trial."""
 
     goal: int
-    look: Looks | None = None
+    look: Proposal | None = None
     at: int = 0
-    hidden: bool = False
-    score: float = np.inf
+    cost: float = np.inf
 
-    def take(self, looks: Looks, labels: NDArray[np.int64], scores: NDArray[np.float32], before: int) -> None:
-        """Keeps the first success for good, until then the lowest score of the true class; the earlier of equals."""
-        if self.hidden:
-            return
-        hides = labels != self.goal
-        row = int(np.argmax(hides)) if hides.any() else int(np.argmin(scores))
-        if self.look is None or hides[row] or scores[row] < self.score:
-            self.look, self.at = looks[row : row + 1], before + row + 1
-            self.hidden, self.score = bool(hides[row]), float(scores[row])
+    def take(self, looks: Proposal, costs: NDArray[np.float64], before: int) -> None:
+        """Keeps the proposal of lowest cost, the earliest of equals."""
+        row = int(np.argmin(costs))
+        if self.look is None or costs[row] < self.cost:
+            self.look, self.at, self.cost = looks[row : row + 1], before + row + 1, float(costs[row])
 
 
-def ask_all(oracle: Oracle, trials: Trials, owners: NDArray[np.int64], looks: Looks) -> Answers:
+def ask_all(
+    oracle: Oracle, trials: Trials, owners: NDArray[np.int64], looks: Proposal, *, measures: bool = False
+) -> Answers:
     """Returns the answers to many looks; only one batch of pictures is in memory at a time, and all are one call.
 
     Args:
@@ -60,26 +59,44 @@ def ask_all(oracle: Oracle, trials: Trials, owners: NDArray[np.int64], looks: Lo
         trials: whose clips.
         owners: (m,) the trial of each look.
         looks: m of them.
+        measures: the answers say how much of each picture is changed.
     """
 
     def asked(rows: slice) -> Answers:
-        return oracle.ask(trials.pictures(owners[rows], looks[rows]), owners[rows])
+        pictures = trials.pictures(owners[rows], looks[rows])
+        answers = oracle.ask(pictures, owners[rows])
+        return replace(answers, ssim=trials.similarity(owners[rows], pictures)) if measures else answers
 
     oracle.count_call(owners)
     parts = list(halving(asked, len(looks), trials.batch))
     scores = [part.scores for part in parts if part.scores is not None]
+    ssim = [part.ssim for part in parts if part.ssim is not None]
     return Answers(
         labels=np.concatenate([part.labels for part in parts]),
         scores=np.concatenate(scores) if scores else None,
+        ssim=np.concatenate(ssim) if ssim else None,
     )
+
+
+def ask_once(oracle: Oracle, trials: Trials, proposals: Proposal) -> Attempts:
+    """Asks for one proposal on each trial, after whatever was asked before.
+
+    Raises:
+        ValueError: there is no trial.
+    """
+    if not len(trials):
+        raise ValueError("an attack needs at least one trial")
+    ask_all(oracle, trials, np.arange(len(trials)), proposals)
+    return Attempts(looks=proposals, at=oracle.ledger.queries)
 
 
 def walk_all(
     oracle: Oracle,
     trials: Trials,
-    search: Callable[[Face], Walk],
+    begin: Callable[[Face], Walk],
     *,
     stops: bool,
+    judge: Judge = CLOSEST,
 ) -> Attempts:
     """Searches on every trial until it ends, succeeds or has spent its budget.
 
@@ -89,8 +106,9 @@ def walk_all(
     Args:
         oracle: whom to ask.
         trials: the faces.
-        search: begins a walk on one face.
+        begin: begins a walk on one face.
         stops: a walk ends with the first round that holds a success.
+        judge: what counts in the end.
 
     Raises:
         ValueError: there is no trial.
@@ -100,12 +118,12 @@ def walk_all(
     best = [_Best(face.label) for face in trials.faces]
     for start in range(0, len(trials), ABREAST):
         group = range(start, min(start + ABREAST, len(trials)))
-        walks = {trial: search(trials.faces[trial]) for trial in group}
+        walks = {trial: begin(trials.faces[trial]) for trial in group}
         waiting = {trial: looks for trial, walk in walks.items() if (looks := next(walk, None)) is not None}
         while waiting:
-            for trial, answers in _round(oracle, trials, waiting):
+            for trial, answers in _round(oracle, trials, waiting, judge.measures):
                 asked = waiting.pop(trial)
-                _keep(best[trial], oracle, trial, asked[: len(answers.labels)])
+                _keep(best[trial], judge.cost, oracle.record(trial), asked[: len(answers.labels)], answers.ssim)
                 over = len(answers.labels) < len(asked) or (stops and bool(oracle.succeeded[trial]))
                 following = None if over else _next(walks[trial], answers)
                 if following is None:
@@ -116,7 +134,9 @@ def walk_all(
     return _ended(best)
 
 
-def _round(oracle: Oracle, trials: Trials, waiting: dict[int, Looks]) -> Iterator[tuple[int, Answers]]:
+def _round(
+    oracle: Oracle, trials: Trials, waiting: dict[int, Proposal], measures: bool
+) -> Iterator[tuple[int, Answers]]:
     """Asks for all that wait at once and yields the answers of each trial, fewer than asked where its budget ends."""
     left = oracle.left
     within = {trial: looks[: left[trial]] for trial, looks in waiting.items()}
@@ -124,29 +144,46 @@ def _round(oracle: Oracle, trials: Trials, waiting: dict[int, Looks]) -> Iterato
     if not sum(counts):
         found = Answers(labels=np.zeros(0, np.int64), scores=None)
     else:
-        found = ask_all(oracle, trials, np.repeat(list(within), counts), Looks.joined(list(within.values())))
+        found = ask_all(
+            oracle, trials, np.repeat(list(within), counts), _joined(list(within.values())), measures=measures
+        )
     stop = np.cumsum(counts)
     for trial, first, last in zip(list(within), stop - counts, stop, strict=True):
         scores = None if found.scores is None else found.scores[first:last]
-        yield trial, Answers(labels=found.labels[first:last], scores=scores)
+        ssim = None if found.ssim is None else found.ssim[first:last]
+        yield trial, Answers(labels=found.labels[first:last], scores=scores, ssim=ssim)
 
 
-def _next(walk: Walk, answers: Answers) -> Looks | None:
+def _joined(parts: list[Proposal]) -> Proposal:
+    """Returns several batches of one kind one after the other."""
+    kind: Any = type(parts[0])
+    joined: Proposal = kind.joined(parts)
+    return joined
+
+
+def _next(walk: Walk, answers: Answers) -> Proposal | None:
     try:
-        return walk.send(answers)
+        following: Proposal = walk.send(answers)
     except StopIteration:
         return None
+    return following
 
 
-def _keep(best: _Best, oracle: Oracle, trial: int, looks: Looks) -> None:
+def _keep(
+    best: _Best,
+    cost: Cost,
+    record: tuple[NDArray[np.int64], NDArray[np.float32]],
+    looks: Proposal,
+    ssim: NDArray[np.float64] | None,
+) -> None:
     """Judges what was just asked for by the oracle's record, which holds scores that the search may not see."""
-    labels, scores = oracle.record(trial)
+    labels, scores = record
     before = len(labels) - len(looks)
     if len(looks):
-        best.take(looks, labels[before:], scores[before:], before)
+        best.take(looks, cost(labels[before:] != best.goal, scores[before:], ssim), before)
 
 
 def _ended(best: Sequence[_Best]) -> Attempts:
     anything = next((item.look for item in best if item.look is not None), looks_at([[0.5, 0.5]]))
-    looks = Looks.joined([anything if item.look is None else item.look for item in best])
+    looks = _joined([anything if item.look is None else item.look for item in best])
     return Attempts(looks=looks, at=np.array([item.at for item in best], np.int64))

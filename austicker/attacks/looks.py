@@ -1,10 +1,10 @@
-"""What a search is told of a face and what it proposes, as numpy records; knows no recogniser and no picture."""
+"""What a search is told of a face and the ways to change it that it proposes; knows no recogniser."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +12,35 @@ from numpy.typing import ArrayLike, NDArray
 from austicker.types import Floats
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from austicker.attacks.oracle import Answers
 
 Reals = NDArray[np.float64]
+E = TypeVar("E", bound="Edit")
+
+
+class Edit(Protocol):
+    """m ways to change a clip other than by a sticker."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self: E, rows: Any) -> E:
+        """Returns some of them: a slice, a mask or positions."""
+        ...
+
+    @staticmethod
+    def joined(edits: list[Any]) -> Any:
+        """Returns several batches one after the other."""
+        ...
+
+    def applied(self, clips: Tensor) -> Tensor:
+        """Returns the changed clips (m, t, c, h, w) float32 0..255 of clean ones, which stay as they are."""
+        ...
+
+    def columns(self, row: int) -> dict[str, Any]:
+        """Returns the columns of a verdict that say what was done."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,6 +86,16 @@ class Looks:
     def __len__(self) -> int:
         return len(self.centres)
 
+    def columns(self, row: int) -> dict[str, Any]:
+        """Returns the columns of a verdict that say what the face wears."""
+        return {
+            "x": float(self.centres[row, 0, 0]),
+            "y": float(self.centres[row, 0, 1]),
+            "rotation": float(self.rotation[row]),
+            "opacity": float(self.opacity[row]),
+            "outline": None if self.outlines is None else tuple(self.outlines[row].ravel().tolist()),
+        }
+
     def __getitem__(self, rows: Any) -> Looks:
         """Returns some of the looks: a slice, a mask or positions."""
         columns = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -90,8 +126,8 @@ def looks_at(places: ArrayLike, *, rotation: ArrayLike = 0.0, opacity: ArrayLike
     return Looks(centres=centres, rotation=turned, opacity=faded)
 
 
-Walk = Generator[Looks, "Answers", None]
-"""A search on one face: it yields a population of looks, is sent the answers to all of them, and ends when it likes.
+Proposal = Looks | Edit
+Walk = Generator[Any, "Answers", None]
+"""A search on one face: it yields a population of looks or edits, is sent the answers to all, and ends when it likes.
 
-It never meets a budget or a success: whoever walks it closes it then, and keeps what hid the emotion first or came
-closest."""
+It never meets a budget or a success: whoever walks it closes it then, and keeps the best by the search's `Judge`."""

@@ -31,11 +31,13 @@ class Asked:
         name: the recogniser's, for messages.
         scores: (n, t, c, h, w) floats 0..255 to probabilities (n, classes).
         logits: the same with a gradient to the pixels, or None where the recogniser gives none.
+        surrogate: the logits are those of another recogniser, which the attacker owns: asking it counts nothing.
     """
 
     name: str
     scores: Callable[[Tensor], Tensor]
     logits: Callable[[Tensor], Tensor] | None = None
+    surrogate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,10 +71,12 @@ class Answers:
     Attributes:
         labels: (m,) class indices.
         scores: (m, classes) float32 probabilities, or None where an attack may see labels alone.
+        ssim: (m,) of the apex pictures beside the clean ones, or None where the attack does not measure it.
     """
 
     labels: NDArray[np.int64]
     scores: NDArray[np.float32] | None = field(repr=False)
+    ssim: NDArray[np.float64] | None = field(default=None, repr=False)
 
 
 class Oracle:
@@ -157,6 +161,8 @@ class Oracle:
     def gradients(self, frames: Tensor, owners: NDArray[np.int64]) -> Tensor:
         """Returns the gradient of the cross-entropy to the trials' classes; each clip counts as one query.
 
+        The gradient of a surrogate counts none, and its answers are no record of the recogniser's.
+
         Args:
             frames: (m, t, c, h, w) floats 0..255.
             owners: (m,) the trial that each clip is asked for.
@@ -169,21 +175,29 @@ class Oracle:
             ValueError: clips without owner, or owners that are no trials.
             AustickerError: the recogniser's answers are not numbers.
         """
-        if self.access != "gradients" or self._asked.logits is None:
+        if self.access != "gradients":
             raise AccessDenied(f"an attack that declared {self.access} asked for gradients")
+        if self._asked.surrogate:
+            return self._slope(frames, owners)[0]
         rows, owners = self._let_in(frames, owners)
         keys = _digests(frames, rows)
         _, known = self._sorted_out(keys, owners)
-        with torch.enable_grad():
-            pixels = _chosen(frames, rows).detach().requires_grad_()
-            logits = self._sound(self._asked.logits(pixels), len(rows))
-            goals = torch.from_numpy(self._goals[owners]).to(logits.device)
-            (found,) = torch.autograd.grad(F.cross_entropy(logits, goals, reduction="sum"), pixels)
+        found, logits = self._slope(_chosen(frames, rows), owners)
         scores = logits.detach().float().softmax(1).cpu().numpy()
         for owner, key, answer in zip(owners, keys, scores, strict=True):
             self._kept(owner, key, answer)
         self._count(owners, np.ones(len(rows), np.bool_), known, scores)
-        return found.detach()
+        return found
+
+    def _slope(self, frames: Tensor, owners: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Returns the gradient of the cross-entropy to the owners' classes, and the logits."""
+        assert self._asked.logits is not None  # nosec B101 # refused when the oracle was made
+        with torch.enable_grad():
+            pixels = frames.detach().requires_grad_()
+            logits = self._sound(self._asked.logits(pixels), len(frames))
+            goals = torch.from_numpy(self._goals[owners]).to(logits.device)
+            (found,) = torch.autograd.grad(F.cross_entropy(logits, goals, reduction="sum"), pixels)
+        return found.detach(), logits
 
     def count_call(self, owners: NDArray[np.int64]) -> None:
         """Counts one call of each of these trials: whoever asks for a population says so once, however it is cut."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from austicker.types import Access
 
 if TYPE_CHECKING:
@@ -31,6 +34,31 @@ class Settings(Protocol):
         ...
 
 
+Cost = Callable[[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float64] | None], NDArray[np.float64]]
+"""Rates m proposals by whether they hid the emotion (m,), the true class' scores (m,) and the SSIM (m,) or None."""
+
+
+def closest(
+    hides: NDArray[np.bool_], scores: NDArray[np.float32], ssim: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Rates what hides the emotion before everything else, and the rest by the score of the true class."""
+    return np.where(hides, -1.0, scores.astype(np.float64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Which of a search's proposals counts: the one of lowest cost, the earliest of equals.
+
+    Attributes:
+        measures: the search is told how much of each picture is changed, and so is `cost`.
+    """
+
+    cost: Cost = closest
+    measures: bool = False
+
+
+CLOSEST = Judge()
+
 class Attack(Protocol):
     """Tries to change what a recogniser answers.
 
@@ -38,7 +66,8 @@ class Attack(Protocol):
         access: what it needs of a recogniser.
         settings: the type of its parameters.
         searches: it finds its own place; otherwise it is tried at every placement of the job.
-        wears: it puts the job's stickers on faces; otherwise it makes a patch of its own.
+        wears: it puts the job's stickers on faces; otherwise it makes something of its own.
+        makes: what verdicts call that instead of a sticker, or "".
         maps: its verdicts keep the answer at every place asked.
     """
 
@@ -46,6 +75,7 @@ class Attack(Protocol):
     settings: type[Any]
     searches: bool
     wears: bool
+    makes: str
     maps: bool
 
     def __call__(self, oracle: Oracle, trials: Trials, settings: Any) -> Attempts:
@@ -60,14 +90,17 @@ class Search:
     Attributes:
         walk: begins a walk on a face with some settings.
         stops: it ends where the emotion is hidden; otherwise it asks everything.
-        wears: as in `Attack`, like `maps` and `searches`.
+        judge: which of its proposals counts.
+        wears: as in `Attack`, like `makes`, `maps` and `searches`.
     """
 
     access: Access
     settings: type[Any]
     walk: Callable[[Face, Any], Walk]
     stops: bool = True
+    judge: Judge = CLOSEST
     wears: bool = True
+    makes: str = ""
     maps: bool = False
     searches: bool = True
 
@@ -75,7 +108,7 @@ class Search:
         """Searches on every trial within the oracle's budget."""
         from austicker.attacks.lockstep import walk_all
 
-        return walk_all(oracle, trials, partial(self._begun, settings), stops=self.stops)
+        return walk_all(oracle, trials, partial(self._begun, settings), stops=self.stops, judge=self.judge)
 
     def _begun(self, settings: Any, face: Face) -> Walk:
         return self.walk(face, settings)

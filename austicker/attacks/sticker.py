@@ -49,6 +49,7 @@ class Fixed:
     settings: type[Any] = Settings
     searches = False
     wears = True
+    makes = ""
     maps = False
 
     def __call__(self, oracle: Oracle, trials: Trials, settings: Settings) -> Attempts:
@@ -57,14 +58,13 @@ class Fixed:
         Raises:
             ValueError: there is no trial, or no look for it.
         """
-        from austicker.attacks.lockstep import Attempts, ask_all
+        from austicker.attacks.lockstep import ask_once
 
-        if trials.looks is None or not len(trials):
-            raise ValueError("the sticker attack needs at least one trial, each with a look")
+        if trials.looks is None:
+            raise ValueError("the sticker attack needs a look for each trial")
         worn = np.full(len(trials), 1.0)
         looks = replace(trials.looks, rotation=worn * settings.rotation, opacity=worn * settings.opacity)
-        ask_all(oracle, trials, np.arange(len(trials)), looks)
-        return Attempts(looks=looks, at=np.ones(len(trials), np.int64))
+        return ask_once(oracle, trials, looks)
 
 
 attack = Fixed()

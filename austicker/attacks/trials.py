@@ -1,4 +1,4 @@
-"""What is attacked: clips, the stickers for them, and how a look becomes pixels; asks no recogniser."""
+"""What is attacked: clips, the stickers for them, and how a look or an edit becomes pixels; asks no recogniser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from austicker.attacks.looks import Face, Looks
+from austicker import visibility
+from austicker.attacks.looks import Face, Looks, Proposal
 from austicker.depth import Ellipsoid, bends
 from austicker.stickers import composite
 from austicker.wearing import worn
@@ -32,6 +33,7 @@ class Trials:
         stickers: (k, 4, sh, sw) as `stickers.resized` returns them, on the device.
         sticker: (n,) the sticker of each trial.
         shown: (n, t) bool, False where a frame gets no sticker.
+        apex: (clips,) the frame of each that is nearest to its apex.
         faces: what a search may know of each trial.
         looks: n of them, where the job's placements put each sticker; None for an attack that searches.
         bent: stickers are bent over the face, on every frame as at their place on the onset frame.
@@ -43,6 +45,7 @@ class Trials:
     stickers: Tensor
     sticker: NDArray[np.int64]
     shown: NDArray[np.bool_]
+    apex: NDArray[np.int64]
     faces: Sequence[Face] = field(repr=False)
     looks: Looks | None = None
     bent: bool = False
@@ -51,7 +54,7 @@ class Trials:
     def __len__(self) -> int:
         return len(self.clip)
 
-    def pictures(self, trials: NDArray[np.int64], looks: Looks) -> Tensor:
+    def pictures(self, trials: NDArray[np.int64], looks: Proposal) -> Tensor:
         """Returns the attacked clips (m, t, c, h, w) float32 on the stickers' device.
 
         Args:
@@ -59,10 +62,12 @@ class Trials:
             looks: m of them.
         """
         device = self.stickers.device
-        chosen = torch.from_numpy(self.clip[trials]).to(self.frames.device)
-        clips = self.frames.index_select(0, chosen).to(device, torch.float32)
+        clips = self.clean(trials)
         seen = self.shown[trials]
         shown = None if seen.all() else torch.from_numpy(seen).to(device)
+        if not isinstance(looks, Looks):
+            changed = looks.applied(clips)
+            return changed if shown is None else torch.where(shown[..., None, None, None], changed, clips)
         if looks.outlines is not None:
             return self._filled(clips, looks.outlines, shown)
         which = torch.from_numpy(self.sticker[trials]).to(device)
@@ -73,6 +78,23 @@ class Trials:
             art = worn(art[which], rotation, opacity, self._bends(trials, looks))
             which = torch.arange(len(looks), device=device)
         return composite(clips, art, which, centres, shown)
+
+    def clean(self, trials: NDArray[np.int64]) -> Tensor:
+        """Returns the clips (m, t, c, h, w) float32 as they are, on the stickers' device."""
+        chosen = torch.from_numpy(self.clip[trials]).to(self.frames.device)
+        return self.frames.index_select(0, chosen).to(self.stickers.device, torch.float32)
+
+    def similarity(self, trials: NDArray[np.int64], pictures: Tensor) -> NDArray[np.float64]:
+        """Returns the structural similarity (m,) of attacked clips' apex pictures to the clean ones."""
+        return visibility.ssim(*self.apexes(trials, pictures))
+
+    def apexes(self, trials: NDArray[np.int64], pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the apex pictures (m, c, h, w) of attacked clips, and the clean ones."""
+        rows = torch.arange(len(trials), device=pictures.device)
+        frame = torch.from_numpy(self.apex[self.clip[trials]]).to(pictures.device)
+        chosen = torch.from_numpy(self.clip[trials]).to(self.frames.device)
+        clean = self.frames[chosen, frame.to(chosen.device)].to(pictures.device, torch.float32)
+        return pictures[rows, frame], clean
 
     def _on_device(self, values: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(values).to(self.stickers)

@@ -94,7 +94,8 @@ class Settings:
         """Returns a search of fewer patches and generations."""
         if budget >= self.queries:
             return self
-        population = max(LEAST_MEMBERS, int(self.population * sqrt(max(budget, 0) / self.queries)))
+        wanted = min(int(self.population * sqrt(max(budget, 0) / self.queries)), budget)
+        population = max(LEAST_MEMBERS, wanted)
         return replace(self, population=population, generations=max(1, min(budget // population, self.generations)))
 
 
@@ -230,4 +231,4 @@ def walk(face: Face, settings: Settings) -> Walk:
             return
 
 
-attack = Search(access="scores", settings=Settings, walk=walk, wears=False)
+attack = Search(access="scores", settings=Settings, walk=walk, wears=False, makes="plain patch")
