@@ -272,6 +272,9 @@ def discover_fold(corpus: Corpus, positions: Sequence[int], settings: DiscoveryS
     Raises:
         AustickerError: "action-units" on clips that list none, or what `discover` raises.
     """
+    if settings.clips is not None and settings.clips < len(positions):
+        drawn = np.random.default_rng([seed, settings.clips]).choice(len(positions), settings.clips, replace=False)
+        positions = [positions[number] for number in sorted(drawn)]
     if settings.method == "per-image":
         return majority([_apex_graph(_apex_face(corpus, position), settings.alpha) for position in positions])
     activity = activity_of(corpus, positions, settings)

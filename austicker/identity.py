@@ -29,9 +29,14 @@ def named(clips: Sequence[Clip], positions: Sequence[int]) -> list[list[str | in
     return [[clips[position].clip, clips[position].label] for position in positions]
 
 
+def _valued(settings: ModelSettings | DiscoverySettings) -> dict[str, Any]:
+    """Returns the settings that have a value: one that came later and is not used changes no identity."""
+    return {key: value for key, value in asdict(settings).items() if value not in (None, ())}
+
+
 def of_model(corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> str:
-    """Returns the identity of trained weights; the label is a name, not an input."""
-    recipe = {key: value for key, value in asdict(settings).items() if key != "label"}
+    """Returns the identity of trained weights; the label is a name, not an input, and so is a setting without value."""
+    recipe = {key: value for key, value in _valued(settings).items() if key != "label"}
     held_out = named(corpus.clips, fold.test) if settings.selection == "oracle-epoch" else []
     return digest(
         "model",
@@ -57,7 +62,7 @@ def of_foreign(corpus: Corpus, settings: ForeignSettings) -> str:
 def of_graph(corpus: Corpus, fold: Fold, settings: DiscoverySettings) -> str:
     """Returns the identity of a fold's causal graph."""
     train = [corpus.clips[position].clip for position in fold.train]
-    return digest("graph", corpus=corpus.fingerprint, train=train, settings=asdict(settings))
+    return digest("graph", corpus=corpus.fingerprint, train=train, settings=_valued(settings))
 
 
 def of_choice(corpus: Corpus, fold: Fold, settings: DiscoverySettings, kind: str) -> str:
@@ -68,7 +73,7 @@ def of_choice(corpus: Corpus, fold: Fold, settings: DiscoverySettings, kind: str
         corpus=corpus.fingerprint,
         classes=corpus.labels,
         train=train,
-        settings=asdict(settings),
+        settings=_valued(settings),
         rule=kind,
     )
 

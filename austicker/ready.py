@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from austicker import foreign, identity
+from austicker import foreign, identity, poisoning
 from austicker.foreign import ForeignSettings
 from austicker.foreign.sources import digest_of, file_content
 from austicker.job import Job
@@ -70,6 +70,8 @@ def train(store: Store, settings: ModelSettings, weights: str, corpus: Corpus, f
         _held(store.address, weights, device)
     except Unreadable:
         recogniser = MODELS[settings.name](settings)
+        if settings.poison is not None:
+            corpus = poisoning.poisoned(corpus, fold.train, settings.poison)
         seed = identity.seed_of(weights)
         if settings.selection == "oracle-epoch":
             trained = training.train_oracle_epoch(recogniser, corpus, fold.train, fold.test, seed=seed, device=device)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from austicker import identity, regions, stickers
 from austicker.attacks import ATTACKS
-from austicker.attacks.looks import Face, Looks
+from austicker.attacks.looks import Face, Looks, Proposal
 from austicker.choices import RegionChoice
 from austicker.job import AttackChoice
 from austicker.placements.scene import ClipScene, Track
 from austicker.placements.variants import shown_frames, track
-from austicker.types import Cell, Corpus, RegionGraph, Verdict
+from austicker.types import AustickerError, Cell, Corpus, RegionGraph, Verdict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,6 +63,22 @@ class Found:
     choices: Mapping[str, RegionChoice] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What an attack brings along.
+
+    Attributes:
+        tuned: the choice "tuned" by sticker.
+        surrogate: the recogniser on which its pictures are made, or None for the one that is attacked.
+    """
+
+    tuned: Mapping[str, RegionChoice] = field(default_factory=dict)
+    surrogate: Victim | None = None
+
+
+NOTHING = Given()
+
+
 class ShardData:
     """Clips of one fold before one recogniser, clean answers included.
 
@@ -85,35 +102,58 @@ class ShardData:
             _scene(corpus, position, chosen, found) for position, chosen in zip(positions, indices, strict=True)
         ]
 
-    def verdicts(
-        self, attack: AttackChoice, cells: Sequence[Cell], tuned: Mapping[str, RegionChoice] | None = None
-    ) -> list[Verdict]:
-        """Attacks every clip with every cell of one attack; `tuned` is the choice "tuned" by sticker."""
+    def verdicts(self, attack: AttackChoice, cells: Sequence[Cell], given: Given = NOTHING) -> list[Verdict]:
+        """Attacks every clip with every cell of one attack."""
         if not ATTACKS[attack.name].searches:
-            return self._verdicts(attack, cells, tuned or {})
+            return self._verdicts(attack, cells, given)
         # Cell by cell: the last bits of a score depend on the batch, and a search can go another way for them. So the
         # batches of a cell are the same however its shard was cut.
-        return [row for cell in cells for row in self._verdicts(attack, [cell], {})]
+        return [row for cell in cells for row in self._verdicts(attack, [cell], given)]
 
-    def _verdicts(
-        self, attack: AttackChoice, cells: Sequence[Cell], tuned: Mapping[str, RegionChoice]
-    ) -> list[Verdict]:
+    def _verdicts(self, attack: AttackChoice, cells: Sequence[Cell], given: Given) -> list[Verdict]:
         pairs = [(cell, index) for cell in cells for index in range(len(self.clips))]
         if ATTACKS[attack.name].searches:
             tracks: list[Track | None] = [None] * len(pairs)
             asked = list(range(len(pairs)))
         else:
-            tracks = [self._track(attack, cell, index, tuned) for cell, index in pairs]
+            tracks = [self._track(attack, cell, index, given.tuned) for cell, index in pairs]
             asked = [number for number, place in enumerate(tracks) if place is not None]
         rows = [self._unattacked(cell, index) for cell, index in pairs]
         if asked:
-            attempts, oracle = self._attacked(attack, [pairs[n] for n in asked], [tracks[n] for n in asked])
-            for row, (number, counts) in enumerate(zip(asked, _counts(oracle.ledger), strict=True)):
+            trials = self._trials(attack, [pairs[n] for n in asked], [tracks[n] for n in asked])
+            attempts, oracle = self._attacked(attack, trials, given.surrogate)
+            counted, seen = _counts(oracle.ledger), self._seen(trials, attempts.looks)
+            for row, number in enumerate(asked):
                 if attempts.at[row]:
-                    rows[number] |= _worn(attempts, row, tracks[number])
-                    rows[number] |= self._answered(attack, oracle, row, int(attempts.at[row]))
-                    rows[number] |= counts
+                    place = tracks[number]
+                    rows[number] |= attempts.looks.columns(row) | seen[row] | counted[row]
+                    index, at = pairs[number][1], int(attempts.at[row])
+                    rows[number] |= self._answered(attack, index, oracle.record(row), at)
+                    rows[number]["region"] = place.placement.region if place else None
         return [Verdict(**row) for row in rows]
+
+    def _seen(self, trials: Trials, looks: Proposal) -> list[dict[str, Any]]:
+        """Returns the columns that say how much of each picture the attack that counts changed."""
+        from austicker import visibility
+
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(trials), trials.batch):
+            some = np.arange(start, min(start + trials.batch, len(trials)))
+            pictures = trials.pictures(some, looks[some])
+            measured = visibility.measured(*trials.apexes(some, pictures))
+            found += [
+                {"changed": changed, "ssim": ssim, "psnr": psnr if np.isfinite(psnr) else None}
+                for changed, ssim, psnr in zip(
+                    measured.changed.tolist(), measured.ssim.tolist(), measured.psnr.tolist(), strict=True
+                )
+            ]
+            features = self.victim.features(pictures)
+            if features is not None:
+                before = self.victim.features(trials.clean(some))
+                assert before is not None  # nosec B101 # as it read features of the attacked pictures
+                for row, shift in zip(some.tolist(), features - before, strict=True):
+                    found[row]["shift"] = tuple(shift.tolist()) if np.isfinite(shift).all() else None
+        return found
 
     def tuning(self, attack: AttackChoice, sticker: str) -> dict[str, list[tuple[float, float]]]:
         """Returns for each clip, with one sticker at each of the 14 regions in table order, an error and a score.
@@ -137,20 +177,35 @@ class ShardData:
     def _rng(self, cell: Cell, index: int) -> np.random.Generator:
         return identity.generator(cell.id, self.clips[index].clip)
 
-    def _attacked(
-        self, attack: AttackChoice, pairs: Sequence[Pair], tracks: Sequence[Track | None]
-    ) -> tuple[Attempts, Oracle]:
+    def _attacked(self, attack: AttackChoice, trials: Trials, surrogate: Victim | None) -> tuple[Attempts, Oracle]:
         from austicker.attacks.oracle import Asked, Oracle
 
         means = ATTACKS[attack.name]
         asked = Asked(
             name=self.victim.label,
             scores=self.victim.scores,
-            logits=self.victim.logits if self.victim.access == "gradients" else None,
+            logits=self._logits(surrogate),
+            surrogate=surrogate is not None,
         )
-        goals = [self.clips[index].label for _, index in pairs]
+        goals = [face.label for face in trials.faces]
         oracle = Oracle(asked, goals, access=means.access, budget=attack.budget or 1, remembers=attack.remember)
-        return means(oracle, self._trials(attack, pairs, tracks), means.settings(**attack.settings)), oracle
+        return means(oracle, trials, means.settings(**attack.settings)), oracle
+
+    def _logits(self, surrogate: Victim | None) -> Callable[[Tensor], Tensor] | None:
+        """Returns what gradients are taken of.
+
+        Raises:
+            AustickerError: the surrogate looks at other frames than the recogniser.
+        """
+        if surrogate is None:
+            return self.victim.logits if self.victim.access == "gradients" else None
+        if any(surrogate.frame_indices(clip) != self.victim.frame_indices(clip) for clip in self.clips):
+            raise AustickerError(
+                f"Surrogate '{surrogate.label}' looks at other frames than '{self.victim.label}': pictures made on it "
+                "cannot be shown there; name another surrogate, or keep the two apart with 'attacks' of the models."
+            )
+        theirs, colour = surrogate.logits, surrogate.colour
+        return lambda frames: theirs(stickers.in_colour(frames, colour))
 
     def _trials(self, attack: AttackChoice, pairs: Sequence[Pair], tracks: Sequence[Track | None]) -> Trials:
         import torch
@@ -169,12 +224,13 @@ class ShardData:
             stickers=torch.from_numpy(np.stack(art)).to(self.device),
             sticker=np.array([numbers.get(cell.sticker, 0) for cell, _ in pairs], np.int64),
             shown=np.stack([shown_frames(attack.variant, self.scenes[index]) for index in clips]),
+            apex=np.array([scene.apex for scene in self.scenes], np.int64),
             faces=[
                 Face(
                     landmarks=self.scenes[index].landmarks[0],
                     size_px=self.size,
                     sticker_px=(width, height),
-                    label=self.clips[index].label,
+                    label=self._goal(attack, index),
                     rng=self._rng(cell, index),
                 )
                 for cell, index in pairs
@@ -212,27 +268,21 @@ class ShardData:
             "queries": 0,
         }
 
-    def _answered(self, attack: AttackChoice, oracle: Oracle, trial: int, at: int) -> dict[str, Any]:
-        """Returns how the recogniser answered to the look that counts, by the oracle's own record."""
-        labels, scores = oracle.record(trial)
+    def _goal(self, attack: AttackChoice, index: int) -> int:
+        """Returns the class that an attack on a clip is to hide."""
+        return int(self.clean[index].argmax()) if attack.hides == "answer" else self.clips[index].label
+
+    def _answered(
+        self, attack: AttackChoice, index: int, record: tuple[NDArray[np.int64], NDArray[np.float32]], at: int
+    ) -> dict[str, Any]:
+        """Returns how the recogniser answered to query `at` of a clip, by the oracle's own record."""
+        labels, scores = record
+        known = self.victim.access != "label" and self._goal(attack, index) == self.clips[index].label
         return {
             "attacked_pred": int(labels[at - 1]),
-            "attacked_score": None if self.victim.access == "label" else float(scores[at - 1]),
+            "attacked_score": float(scores[at - 1]) if known else None,
             "answers": tuple(scores.tolist()) if ATTACKS[attack.name].maps else None,
         }
-
-
-def _worn(attempts: Attempts, row: int, place: Track | None) -> dict[str, Any]:
-    """Returns the columns that say what the face wears."""
-    looks = attempts.looks
-    return {
-        "region": place.placement.region if place else None,
-        "x": float(looks.centres[row, 0, 0]),
-        "y": float(looks.centres[row, 0, 1]),
-        "rotation": float(looks.rotation[row]),
-        "opacity": float(looks.opacity[row]),
-        "outline": None if looks.outlines is None else tuple(looks.outlines[row].ravel().tolist()),
-    }
 
 
 def _counts(ledger: Ledger) -> list[dict[str, int]]:

@@ -14,8 +14,8 @@ from austicker.choices import RegionChoice
 from austicker.corpora.published import open_published
 from austicker.foreign import ForeignSettings
 from austicker.job import AttackChoice, CorpusChoice, Job, from_record
-from austicker.plan import Tally, Task, open_choice, weights_identity
-from austicker.shard import Found, ShardData
+from austicker.plan import Tally, Task, open_choice, study_of, weights_identity
+from austicker.shard import Found, Given, ShardData
 from austicker.store import Store, Unreadable, layout
 from austicker.types import AustickerError, Corpus, Fold, ModelSettings, RegionGraph
 
@@ -76,7 +76,7 @@ def _study(
         choice.name: open_published(Store(store_root), fingerprint) if fingerprint else open_choice(choice)
         for choice, fingerprint in zip(chosen, fingerprints, strict=True)
     }
-    return protocols.study(protocol, name, opened)
+    return study_of(protocol, name, chosen, opened)
 
 
 def forget_corpora() -> None:
@@ -249,9 +249,20 @@ def _attack(task: Task, place: _Place, device: str) -> Tally:
         task, place, victim, attack, dict.fromkeys(name for name, kind in needs if kind == "tuned"), device
     )
     data = ShardData(victim, corpus, fold.test, place.found(kind for _, kind in needs), device)
-    verdicts = data.verdicts(attack, task.cells, tuned)
+    given = Given(tuned=tuned, surrogate=_surrogate(task, place, attack, device))
+    verdicts = data.verdicts(attack, task.cells, given)
     results.write_part(store, corpus.name, cells, verdicts)
     return _tally(len(verdicts), sum(verdict.queries for verdict in verdicts), len(fold.test) + shown)
+
+
+def _surrogate(task: Task, place: _Place, attack: AttackChoice, device: str) -> Victim | None:
+    """Returns the recogniser on which an attack makes its pictures, trained here where its weights were lost."""
+    if not task.surrogate:
+        return None
+    settings = next(settings for settings in place.job.models if settings.label == attack.surrogate)
+    if isinstance(settings, ModelSettings):
+        ready.train(place.store, settings, task.surrogate, place.corpus, place.fold, device)
+    return ready.victim(place.store, settings, task.surrogate, place.corpus.labels, device)
 
 
 def _tuned(

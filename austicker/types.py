@@ -19,6 +19,10 @@ Floats = NDArray[np.float32]
 
 Variant = Literal["same-place", "per-frame", "apex-only"]
 Selection = Literal["fixed-epoch", "oracle-epoch"]
+Hides = Literal["label", "answer"]
+"""What an attack hides: the true class, or whatever a recogniser answers to the clean clip."""
+LandmarkFeatures = Literal["xy", "euclid", "both"]
+LandmarkFinder = Literal["mediapipe", "dlib"]
 Access = Literal["label", "scores", "gradients"]
 """What a recogniser gives, or an attack needs; each gives all that those before it give."""
 
@@ -107,11 +111,30 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """One division of a corpus: positions of clips in `Corpus.clips`."""
+    """One division of a corpus: positions of clips in `Corpus.clips`.
+
+    `protocol` names the protocol that divides so where a study puts several side by side, and is "" elsewhere.
+    """
 
     name: str
     train: tuple[int, ...]
     test: tuple[int, ...]
+    protocol: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poison:
+    """Training pictures of one class that are changed before a recogniser learns from them.
+
+    Attributes:
+        attack: "eye-boxes" or "jaw-box".
+        emotion: the class, by its name in the study.
+        settings: every parameter of the attack, sorted by name.
+    """
+
+    attack: str
+    emotion: str
+    settings: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +143,14 @@ class ModelSettings:
 
     `width` multiplies every channel count and `input_px` is the side of the square input; the published size is
     width 1.0 and the input of `austicker/models/recipes.toml`. `decay_epochs` is how many of the first epochs end
-    with the learning rate times `decay`.
+    with the learning rate times `decay`. What follows `selection` belongs to some recognisers alone.
+
+    Attributes:
+        drops: (epochs done, factor): from then on the learning rate is times the factor, which replaces earlier ones.
+        trees: of a forest.
+        features: of a forest: offsets of the landmarks from their centroid along both axes, as lengths, or both.
+        landmarks: who finds the landmarks that a forest reads.
+        poison: what is done to its training pictures.
     """
 
     name: str
@@ -137,6 +167,11 @@ class ModelSettings:
     decay_epochs: int
     augment: bool
     selection: Selection
+    drops: tuple[tuple[int, float], ...] = ()
+    trees: int | None = None
+    features: LandmarkFeatures | None = None
+    landmarks: LandmarkFinder | None = None
+    poison: Poison | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +184,8 @@ class DiscoverySettings:
         bins: quantile bins of the region motion for the discrete tests.
         max_conditions: largest conditioning set of the skeleton search.
         bootstraps: resamples of the training subjects that break a tie.
+        clips: the most training clips that are looked at, drawn at random; all where it is None. The method "per-image"
+            takes about a second for each.
     """
 
     method: str = "chi-square"
@@ -156,6 +193,7 @@ class DiscoverySettings:
     bins: int = 3
     max_conditions: int = 2
     bootstraps: int = 100
+    clips: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,19 +261,27 @@ class Verdict:
 
     `x` and `y` are the sticker's centre on the onset frame and `side` its width, as fractions of the aligned face.
     Predictions are class indices; scores are the softmax probability of the true class, null where the recogniser
-    gives labels alone. Where the placement had no answer (no directed edge), `region`, `x` and `y` are null, no query
-    was asked and the clip stays as it was. A search's row is that of the first picture that hid the emotion, else of
-    the one that came closest.
+    gives labels alone or the attack hid another class, which was the answer to the clean clip. Where the placement had
+    no answer (no directed edge), `region`, `x` and `y` are null, no query was asked and the clip stays as it was. A
+    search's row is that of the first picture that hid the emotion, else of the one that came closest, unless the search
+    judges otherwise (`austicker.attacks.search.Judge`).
 
     Attributes:
         queries: pictures that the attack asked for: `unique` shown for the first time, `repeated` shown once more and
             `cached` answered from memory.
         calls: populations in which they were asked.
-        success_at: number of the first query whose answer hid the emotion, or 0 where there was none.
+        success_at: number of the first query whose answer hid what the attack was to hide, or 0 where there was none.
         rotation: degrees clockwise.
         opacity: 0 to 1.
         outline: (x, y) corners one after the other of a patch without a sticker's picture.
         answers: score of the true class at every place asked, of an attack that maps the face.
+        changed: share of the apex picture's pixels that the attack changed; like `ssim` and `psnr` of the aligned face
+            (`austicker.visibility`), and null where nothing was asked.
+        ssim: structural similarity of the attacked apex picture to the clean one, 1 for equal pictures.
+        psnr: peak signal-to-noise ratio in dB; null where nothing changed.
+        recipe: what was done, as JSON, by an attack that wears nothing.
+        shift: what the recogniser read of the attacked pictures minus what it read of the clean ones, where it reads
+            features and no pixels.
     """
 
     cell: str
@@ -268,3 +314,8 @@ class Verdict:
     opacity: float | None = None
     outline: tuple[float, ...] | None = None
     answers: tuple[float, ...] | None = None
+    changed: float | None = None
+    ssim: float | None = None
+    psnr: float | None = None
+    recipe: str | None = None
+    shift: tuple[float, ...] | None = None

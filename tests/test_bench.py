@@ -44,7 +44,7 @@ def record(**changes: object) -> Measured:
         slots=2,
         gpu_share=0.25,
         hardware={"cores": "2"},
-        models={"m": dataclasses.asdict(settings)},
+        models={"m": json.loads(json.dumps(dataclasses.asdict(settings)))},
         rates=rates,
         scaled_model="m",
         shard_s=1.0,

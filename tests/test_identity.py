@@ -26,9 +26,11 @@ SETTINGS = models.settings("stcnn")
 
 
 def another(value: Any) -> Any:
-    """Any other value of the same type."""
+    """Any other value of the same type, or any value where there is none."""
     if isinstance(value, bool):
         return not value
+    if value is None or isinstance(value, tuple):
+        return 7 if value is None else (*value, (80, 0.1))
     return value + "-other" if isinstance(value, str) else value + 1
 
 

@@ -148,7 +148,7 @@ BAD = {
     "protocol": ({"protocol": "los"}, "Unknown protocol 'los'", "loso"),
     "method": ({"discovery.method": "chisquare"}, "Unknown discovery method 'chisquare'", "chi-square"),
     "variant": ({"attacks.0.variant": "per-frames"}, "'per-frames' of 'attacks.0.variant'", "per-frame"),
-    "optimiser": ({"models.0.optimiser": "adam"}, "Setting 'optimiser' of model 'mmnet'", "adamw"),
+    "optimiser": ({"models.0.optimiser": "adamww"}, "Setting 'optimiser' of model 'mmnet'", "adamw"),
     # missing
     "no name": ({"name": None}, "The key 'name' is missing", None),
     "no corpora": ({"corpora": None}, "The key 'corpora' is missing", None),

@@ -223,7 +223,7 @@ def test_a_recogniser_may_be_restricted_to_corpora():
         (["orl-photo"], "(did you mean 'orl-photos'?)"),
         (["zzz"], "; the job has orl-motion, orl-photos"),
         (["casme2"], "'casme2'"),
-        ([], "takes a list of names, not []"),
+        ([], "must name at least one value"),
         ("orl-photos", "takes a list of names, not 'orl-photos'"),
         ([3], "takes a list of names"),
     ],

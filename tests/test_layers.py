@@ -28,6 +28,7 @@ ROOMS = [
     "terminal",  # what may be shown of texts from elsewhere
     "store",  # before corpora, weights and results, which write through it
     "memory",  # batches that fit, for training and attacks
+    "visibility",  # what an attack changes of a picture
     "regions",
     "faces",  # landmarks, for corpora and generate
     "action_units",  # FACS notation, for motion and the corpora
@@ -50,6 +51,7 @@ ROOMS = [
     "placements",
     "depth",  # how a face curves away, over which a sticker bends
     "attacks",
+    "poisoning",  # an attack on training pictures
     "results",
     "identity",  # hashes records of the rooms above
     "job",

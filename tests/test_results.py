@@ -22,6 +22,7 @@ COLUMNS = [
     "cell", "corpus", "protocol", "fold", "subject", "clip", "model", "attack", "sticker", "placement", "region",
     "x", "y", "side", "seed", "label", "clean_pred", "attacked_pred", "clean_score", "attacked_score", "queries",
     "unique", "repeated", "cached", "calls", "success_at", "rotation", "opacity", "outline", "answers",
+    "changed", "ssim", "psnr", "recipe", "shift",
 ]  # fmt: skip
 A, B, C = "a" * 20, "b" * 20, "c" * 20
 
@@ -59,7 +60,8 @@ def test_the_columns_are_the_contracts_in_its_order_on_disk_and_in_memory(tmp_pa
     schema = pq.read_schema(part)
     assert schema.names == COLUMNS
     scores, worn = ["clean_score", "attacked_score"], ["rotation", "opacity", "outline", "answers"]
-    assert [name for name in COLUMNS if schema.field(name).nullable] == ["region", "x", "y", *scores, *worn]
+    seen = ["changed", "ssim", "psnr", "recipe", "shift"]
+    assert [name for name in COLUMNS if schema.field(name).nullable] == ["region", "x", "y", *scores, *worn, *seen]
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -74,12 +76,15 @@ real = st.floats(allow_nan=False)
             Verdict,
             **dict.fromkeys([*COLUMNS[:10]], text) | {"cell": st.sampled_from([A, B]), "region": st.none() | text},
             **dict.fromkeys(["x", "y"], st.none() | real),
-            **dict.fromkeys(["clean_score", "attacked_score", "rotation", "opacity"], st.none() | real),
+            **dict.fromkeys(
+                ["clean_score", "attacked_score", "rotation", "opacity", "changed", "ssim", "psnr"], st.none() | real
+            ),
             **dict.fromkeys(["seed", "label", "clean_pred", "attacked_pred", *COLUMNS[20:26]], number),
             **dict.fromkeys(
-                ["outline", "answers"], st.none() | st.lists(st.floats(width=32, allow_nan=False)).map(tuple)
+                ["outline", "answers", "shift"], st.none() | st.lists(st.floats(width=32, allow_nan=False)).map(tuple)
             ),
             side=real,
+            recipe=st.none() | text,
         ),
         max_size=5,
     )

@@ -22,10 +22,9 @@ from austicker.choices import RegionChoice
 from austicker.faces.alignment import template_points
 from austicker.job import AttackChoice
 from austicker.job.attacks import checked_attack
-from austicker.job.records import PLAIN_PATCH
-from austicker.shard import Found, ShardData
+from austicker.shard import Found, Given, ShardData
 from austicker.store import Store
-from austicker.types import Access, Cell, Clip, Corpus, RegionGraph, Verdict
+from austicker.types import Access, AustickerError, Cell, Clip, Corpus, RegionGraph, Verdict
 
 SIZE = (40, 48)
 CLIPS = 4
@@ -35,8 +34,10 @@ HARD = (0.03, 0.2, 0.1, 3.0)
 POINTS = template_points(SIZE)
 SPOT = (POINTS[2] + POINTS[31]) / 2
 """Where every clip is weak: on the left cheek."""
-EVERY = pytest.mark.parametrize("name", ATTACKS.names())
-LABELLED = pytest.mark.parametrize("name", [name for name in ATTACKS.names() if ATTACKS[name].access == "label"])
+PLACED = [name for name in ATTACKS.names() if ATTACKS[name].makes in ("", "plain patch")]
+OTHERS = [name for name in ATTACKS.names() if name not in PLACED]
+EVERY = pytest.mark.parametrize("name", PLACED)
+LABELLED = pytest.mark.parametrize("name", [name for name in PLACED if ATTACKS[name].access == "label"])
 
 
 def faces(subjects: Sequence[str] = ("s0", "s1") * (CLIPS // 2)) -> Corpus:
@@ -97,7 +98,11 @@ class Spotted:
         return torch.nn.functional.one_hot(answers.argmax(1), 3).float() if self.access == "label" else answers
 
     def logits(self, frames: Tensor) -> Tensor:
-        raise AssertionError("no attack of ours asks for gradients")
+        """Brighter is more of class 0, whatever `scores` says: what gradients are for is another's test."""
+        return torch.nn.functional.pad(frames.mean((1, 2, 3, 4))[:, None], (0, 2))
+
+    def features(self, frames: Tensor) -> None:
+        return None
 
     def asked(self) -> list[tuple[int, int]]:
         """Returns how many pictures each clip showed and how many different ones, without the first, clean look."""
@@ -144,7 +149,7 @@ def drawn_anew(row: Verdict, choice: AttackChoice, corpus: Corpus) -> Tensor:
     position = next(n for n, clip in enumerate(corpus.clips) if clip.clip == row.clip)
     width, height = stickers.size_px(choice.side, face_width_px=SIZE[0], face_height_px=SIZE[1])
     art = np.zeros((4, 1, 1), np.float32)
-    if row.sticker != PLAIN_PATCH:
+    if row.sticker != "plain patch":
         art = stickers.resized(stickers.load(row.sticker), width, height)
     rng = np.random.default_rng(0)
     face = Face(landmarks=corpus.landmarks[position][0], size_px=SIZE, sticker_px=(width, height), label=0, rng=rng)
@@ -154,6 +159,7 @@ def drawn_anew(row: Verdict, choice: AttackChoice, corpus: Corpus) -> Tensor:
         stickers=torch.from_numpy(art)[None],
         sticker=np.zeros(1, np.int64),
         shown=np.array([[choice.variant != "apex-only", True]]),
+        apex=np.ones(1, np.int64),
         faces=[face],
         bent=choice.bend,
     )
@@ -302,7 +308,7 @@ class Fickle(Spotted):
         return answers + tilt
 
 
-@pytest.mark.parametrize("name", [name for name in ATTACKS.names() if ATTACKS[name].searches])
+@pytest.mark.parametrize("name", [name for name in PLACED if ATTACKS[name].searches])
 def test_a_search_goes_the_same_way_however_its_shard_is_cut(name):
     corpus, choice = faces(), attack(name)
     whole = cells(choice)
@@ -347,7 +353,9 @@ def test_a_tuned_place_is_that_of_the_cells_own_sticker():
         name: RegionChoice(kind="tuned", winner=winner, scores=(), decided_by="error rate")
         for name, winner in (("heart", "chin"), ("sun", "glabella"))
     }
-    rows = ShardData(Spotted(corpus), corpus, range(CLIPS), Found(), "cpu").verdicts(choice, cells(choice), tuned)
+    rows = ShardData(Spotted(corpus), corpus, range(CLIPS), Found(), "cpu").verdicts(
+        choice, cells(choice), Given(tuned=tuned)
+    )
     assert {(row.sticker, row.region) for row in rows} == {("heart", "chin"), ("sun", "glabella")}
 
 
@@ -361,3 +369,83 @@ def test_what_is_not_remembered_is_shown_again():
     assert all(shown + 1 == new for shown, new in first.asked())  # the clean look is new, too
     assert [shown for shown, _ in second.asked()] == [row.unique + row.repeated for row in again]
     assert [row.queries for row in kept] == [row.queries for row in again]
+
+
+class Shaded:
+    """A recogniser of how dark a clip is beside how it was, and of which half is darker: any change is an answer."""
+
+    label, classes, colour, access = "shaded", 2, "gray", "gradients"
+
+    def frame_indices(self, clip: Clip) -> tuple[int, ...]:
+        return (0, 1)
+
+    def scores(self, frames: Tensor) -> Tensor:
+        return self.logits(frames).softmax(1)
+
+    def logits(self, frames: Tensor) -> Tensor:
+        light = frames.mean((1, 2, 3, 4)) / 255
+        return torch.stack([light * 0, (0.4 - light) * 50], 1)
+
+    def features(self, frames: Tensor) -> np.ndarray:
+        read = frames.mean((2, 3, 4)).numpy()
+        return np.where(read < 60, np.nan, read).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_attack_that_wears_nothing_says_what_it_did_and_what_it_changed(name, tmp_path):
+    small = {"filters": {"population": 4, "generations": 1, "inner_population": 2, "inner_generations": 1}}
+    corpus, victim = faces(), Shaded()
+    choice = replace(attack(name, settings=small.get(name, {})), variant="apex-only")
+    data = ShardData(victim, corpus, range(CLIPS), Found(), "cpu")
+    results.write_part(Store(tmp_path), "noise", [cells(choice)[0].id], data.verdicts(choice, cells(choice)))
+    kept = results.read_verdicts(Store(tmp_path), frozenset({cells(choice)[0].id}))
+    assert set(kept["sticker"]) == {ATTACKS[name].makes}
+    for row in (Verdict(**values) for values in kept.iter_rows(named=True)):
+        assert 1 <= row.queries <= choice.budget
+        assert (row.region, row.x, row.outline) == (None, None, None)
+        if name == "clean":
+            assert (row.changed, row.ssim, row.psnr, row.recipe) == (0, pytest.approx(1), None, None)
+            assert list(row.shift) == [0, 0]
+        else:
+            assert 0 < row.changed <= 1
+            assert row.ssim < 1
+            assert row.psnr > 0
+            assert row.recipe
+            assert row.shift[0] == 0  # the first frame is not attacked
+            assert row.shift[1] != 0
+
+
+def test_pictures_made_on_a_surrogate_are_shown_to_the_recogniser():
+    corpus, victim, other = faces(), Shaded(), Shaded()
+    other.logits = lambda frames: -Shaded().logits(frames)  # its gradient points the other way
+    choice = attack("fgsm")
+    data = ShardData(victim, corpus, range(CLIPS), Found(), "cpu")
+    own = data.verdicts(choice, cells(choice))
+    lent = data.verdicts(choice, cells(choice), Given(surrogate=other))
+    for mine, theirs in zip(own, lent, strict=True):
+        assert (mine.queries, theirs.queries) == (2, 1)
+        assert mine.attacked_score < mine.clean_score < theirs.attacked_score
+    other.frame_indices = lambda clip: (1,)
+    with pytest.raises(AustickerError, match="looks at other frames"):
+        data.verdicts(choice, cells(choice), Given(surrogate=other))
+
+
+def test_a_feature_that_was_not_found_has_no_shift():
+    corpus = faces()
+    dark = dataclasses.replace(corpus, frames=np.asarray(corpus.frames) // 3)
+    choice = attack("jaw-box")
+    rows = ShardData(Shaded(), dark, range(CLIPS), Found(), "cpu").verdicts(choice, cells(choice))
+    assert {row.shift for row in rows} == {None}
+
+
+def test_an_attack_may_hide_the_answer_instead_of_the_truth():
+    corpus, victim = faces(), Shaded()
+    wrong = victim.scores(torch.from_numpy(np.stack(corpus.frames)).movedim(-1, 2).float()).argmax(1).tolist()
+    assert wrong != [clip.label for clip in corpus.clips]
+    choice = attack("eye-boxes", hides="answer", settings={"value": 255})
+    assert choice.label == "eye-boxes hides the answer"
+    rows = ShardData(victim, corpus, range(CLIPS), Found(), "cpu").verdicts(choice, cells(choice))
+    assert [row.clean_pred for row in rows] == wrong
+    for row in rows:
+        assert (row.success_at > 0) == (row.attacked_pred != row.clean_pred)
+        assert (row.attacked_score is None) == (row.clean_pred != row.label)

@@ -6,11 +6,11 @@ import math
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from austicker import claim, grid, placements, plan, protocols, results
-from austicker.bench.record import Measured, Point
+from austicker.bench.record import Measured, Point, models_of
 from austicker.corpora import Progress
 from austicker.course import work_of
 from austicker.grid import Demand, Flow, Outcome, Pace
@@ -70,7 +70,7 @@ def measure(job: Job, store: Store, site: grid.Site, repeats: int, progress: Pro
         slots=runner.size.flow.slots,
         gpu_share=runner.size.flow.gpu_share,
         hardware=dict(claim.provenance()["hardware"]),
-        models={one.label: asdict(one) for one in job.models},
+        models=models_of(job),
         rates=pace.rates(),
         scaled_model=job.models[0].label,
         shard_s=rounds.plain_s / (SHARDS_PER_WORKER * max(rounds.scaled_s)),

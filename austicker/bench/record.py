@@ -11,6 +11,7 @@ from typing import Any
 import pydantic
 
 from austicker.grid import Load, Pace, Rate
+from austicker.job import Job
 from austicker.plan import Plan, Task
 from austicker.progress import duration
 from austicker.types import AustickerError
@@ -104,9 +105,15 @@ class Forecast:
     unknown: tuple[str, ...]
 
 
+def models_of(job: Job) -> dict[str, dict[str, Any]]:
+    """Returns the settings of a job's recognisers by label, as JSON gives them back."""
+    settings: dict[str, dict[str, Any]] = json.loads(json.dumps({one.label: asdict(one) for one in job.models}))
+    return settings
+
+
 def forecast(laid_out: Plan, tasks: Iterable[Task], measured: Measured) -> Forecast:
     """Foretells what the tasks of a plan take where `measured` was taken."""
-    settings = {one.label: asdict(one) for one in laid_out.job.models}
+    settings = models_of(laid_out.job)
     same = {label for label, found in settings.items() if measured.models.get(label) == found} | {""}
     pace = Pace(rate for rate in measured.rates if rate.model in same)
     tasks = tuple(tasks)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from austicker.job.checking import LARGEST_SEED, check
+from austicker.job.models import access_of
 from austicker.job.reading import read
-from austicker.job.records import PAPER_SIDE, PLAIN_PATCH, AttackChoice, CorpusChoice, Job, from_record
+from austicker.job.records import PAPER_SIDE, AttackChoice, CorpusChoice, Job, from_record
 
 __all__ = [
     "LARGEST_SEED",
     "PAPER_SIDE",
-    "PLAIN_PATCH",
     "AttackChoice",
     "CorpusChoice",
     "Job",
+    "access_of",
     "check",
     "from_record",
     "read",

@@ -40,6 +40,10 @@ def checked_attack(choice: AttackChoice, default_budget: int | None, where: str,
     if choice.random_draws < 1:
         raise AustickerError(f"'random_draws = {choice.random_draws}' in {where} must be at least 1.")
     names = _stickers(attack, choice, where, folder)
+    if choice.surrogate is not None and attack.access != "gradients":
+        raise AustickerError(
+            f"Attack '{choice.name}' in {where} takes no gradients: leave out its 'surrogate'."
+        )
     own = choice.budget if choice.budget is not None else default_budget
     _check_budget(own, f"The budget of attack '{choice.name}' in {where}")
     settings, budget = _settings(attack, choice, own, where)
@@ -59,11 +63,11 @@ def _stickers(attack: Attack, choice: AttackChoice, where: str, folder: Path) ->
         names = tuple(name if name in stickers.STICKERS else _path(name, folder) for name in choice.stickers)
         each_once(tuple(stickers.load(name).name for name in names), "stickers", where)
         return names
-    subject = f"Attack '{choice.name}' in {where} makes a patch of its own"
+    subject = f"Attack '{choice.name}' in {where} wears no sticker (it makes {attack.makes})"
     if choice.stickers not in (AttackChoice().stickers, ()):
         raise AustickerError(f"{subject}: leave out its 'stickers'.")
     if choice.bend:
-        raise AustickerError(f"{subject}, which is not bent: leave out its 'bend'.")
+        raise AustickerError(f"{subject} and bends nothing: leave out its 'bend'.")
     return ()
 
 
@@ -73,8 +77,8 @@ def _places(attack: Attack, choice: AttackChoice, where: str) -> tuple[str, ...]
         return placements.expand(choice.placements, choice.random_draws)
     if choice.variant == "per-frame":
         raise AustickerError(
-            f"Attack '{choice.name}' in {where} searches a place on the onset frame and leaves the sticker there: use "
-            "variant 'same-place' or 'apex-only'."
+            f"Attack '{choice.name}' in {where} changes all frames alike, as it would the onset frame: use variant "
+            "'same-place' or 'apex-only'."
         )
     own = (choice.name,)
     if choice.placements not in (AttackChoice().placements, own):
@@ -139,6 +143,8 @@ def _label(choice: AttackChoice) -> str:
     differs: list[str] = [choice.variant] if choice.variant != "same-place" else []
     differs += [f"side {choice.side:g}"] if choice.side != PAPER_SIDE else []
     differs += ["bent"] if choice.bend else []
+    differs += ["hides the answer"] if choice.hides == "answer" else []
+    differs += [f"made on {choice.surrogate}"] if choice.surrogate else []
     return " ".join([choice.name, *differs])
 
 

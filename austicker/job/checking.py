@@ -12,20 +12,27 @@ from typing import Any
 
 import pydantic
 
-from austicker import causal, choices, corpora, foreign, models, placements, protocols
-from austicker.foreign import ForeignSettings
+from austicker import causal, choices, corpora, placements, protocols
 from austicker.job.attacks import checked_attack, each_once
-from austicker.job.records import STRICT, AttackChoice, CorpusChoice, Job
+from austicker.job.models import check_surrogates, checked_models, restricted
+from austicker.job.records import STRICT, AttackChoice, CorpusChoice, Job, Scale
 from austicker.registry import clause, nearest
-from austicker.types import AustickerError, DiscoverySettings, ModelSettings
+from austicker.types import AustickerError, DiscoverySettings
 
 LARGEST_SEED = 2**31 - 1
 """The verdicts keep seeds in 32 bits."""
+MOST_REPEATS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
-    """What a job file may hold; `budget` is that of every attack that names none."""
+    """What a job file may hold.
+
+    Attributes:
+        repeats: seeds 0 to repeats - 1, instead of `seeds`.
+        budget: that of every attack that names none.
+        reductions: added by `scaled`.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -34,11 +41,15 @@ class _File:
     models: tuple[dict[str, Any], ...]
     description: str = ""
     protocol: str = "loso"
-    seeds: tuple[int, ...] = (0,)
+    scale: Scale = "published"
+    reductions: tuple[str, ...] = ()
+    seeds: tuple[int, ...] | None = None
+    repeats: int | None = None
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     attacks: tuple[AttackChoice, ...] = (AttackChoice(),)
     budget: int | None = None
     only: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    meets: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def check(content: Mapping[str, Any], where: str, folder: Path) -> Job:
@@ -77,7 +88,8 @@ def _checked(content: Mapping[str, Any], where: str, folder: Path) -> Job:
         raise AustickerError(
             f"The name {file.name!r} in {where} cannot name a folder: use letters, digits, '-' or '_'."
         )
-    for seed in file.seeds:
+    seeds = _seeds(file, where)
+    for seed in seeds:
         if not 0 <= seed <= LARGEST_SEED:
             raise AustickerError(f"The seed {seed} in {where} is not between 0 and {LARGEST_SEED}.")
     for part, values in (("corpora", file.corpora), ("models", file.models), ("attacks", file.attacks)):
@@ -88,7 +100,11 @@ def _checked(content: Mapping[str, Any], where: str, folder: Path) -> Job:
     protocols.check(file.protocol, [choice.name for choice in chosen], where)
     attacks = tuple(checked_attack(attack, file.budget, where, folder) for attack in file.attacks)
     each_once(tuple(attack.label for attack in attacks), "the labels of the attacks", where)
-    found, only = _models(file, where, folder)
+    found = checked_models(file.models, where, folder)
+    known = {"corpora": tuple(choice.name for choice in chosen), "attacks": tuple(attack.label for attack in attacks)}
+    only = restricted(found, "corpora", file.only, known["corpora"], where)
+    meets = restricted(found, "attacks", file.meets, known["attacks"], where)
+    check_surrogates(attacks, tuple(entry.settings for entry in found), where)
     for kind in dict.fromkeys(
         kind for attack in attacks for name in attack.placements for kind in placements.needs(name)
     ):
@@ -99,12 +115,25 @@ def _checked(content: Mapping[str, Any], where: str, folder: Path) -> Job:
         description=file.description,
         protocol=protocols.canonical_name(file.protocol),
         corpora=chosen,
-        models=found,
+        models=tuple(entry.settings for entry in found),
         discovery=file.discovery,
         attacks=attacks,
-        seeds=each_once(file.seeds, "seeds", where),
+        seeds=each_once(seeds, "seeds", where),
         only=only,
+        meets=meets,
+        scale=file.scale,
+        reductions=file.reductions,
     )
+
+
+def _seeds(file: _File, where: str) -> tuple[int, ...]:
+    if file.repeats is None:
+        return (0,) if file.seeds is None else file.seeds
+    if file.seeds is not None:
+        raise AustickerError(f"{where} gives both 'seeds' and 'repeats': leave one of them out.")
+    if not 1 <= file.repeats <= MOST_REPEATS:
+        raise AustickerError(f"'repeats = {file.repeats}' in {where} must lie between 1 and {MOST_REPEATS}.")
+    return tuple(range(file.repeats))
 
 
 def _check_discovery(settings: DiscoverySettings, where: str) -> None:
@@ -112,7 +141,7 @@ def _check_discovery(settings: DiscoverySettings, where: str) -> None:
         hint = nearest(settings.method, causal.METHODS) or f"; known: {', '.join(causal.METHODS)}"
         raise AustickerError(f"Unknown discovery method '{settings.method}' in {where}{hint}.")
     limits = {"alpha": 0 < settings.alpha < 1, "bins": settings.bins >= 2, "bootstraps": settings.bootstraps >= 0}
-    limits["max_conditions"] = settings.max_conditions >= 0
+    limits |= {"max_conditions": settings.max_conditions >= 0, "clips": settings.clips is None or settings.clips >= 1}
     for key, allowed in limits.items():
         if not allowed:
             raise AustickerError(f"'discovery.{key} = {getattr(settings, key)}' in {where} is out of range.")
@@ -139,56 +168,10 @@ def _corpora(choices: tuple[CorpusChoice, ...], where: str, folder: Path) -> tup
     each_once(tuple(choice.name for choice in choices), "corpora", where)
     for choice in choices:
         corpora.check(choice.name, folder / choice.root if choice.root else None, where)
-        if choice.folds is not None and choice.folds < 1:
-            raise AustickerError(f"'folds = {choice.folds}' of corpus '{choice.name}' in {where} must be at least 1.")
+        for key in ("folds", "train_per_class", "test_per_class"):
+            value = getattr(choice, key)
+            if value is not None and value < 1:
+                raise AustickerError(f"'{key} = {value}' of corpus '{choice.name}' in {where} must be at least 1.")
     return tuple(
         replace(choice, root=str((folder / choice.root).resolve()) if choice.root else None) for choice in choices
     )
-
-
-Recognisers = tuple[ModelSettings | ForeignSettings, ...]
-
-
-def _models(file: _File, where: str, folder: Path) -> tuple[Recognisers, dict[str, tuple[str, ...]]]:
-    """Returns the recognisers and, by label, the corpora of those that are not attacked on all of them."""
-    settings: list[ModelSettings | ForeignSettings] = []
-    only = {label: tuple(names) for label, names in file.only.items()}
-    known = [choice.name for choice in file.corpora]
-    for entry in file.models:
-        choice = dict(entry)
-        chosen = choice.pop("corpora", None)
-        settings.append(_model(choice, where, folder))
-        if chosen is not None:
-            only[settings[-1].label] = _named_corpora(chosen, settings[-1].label, where)
-    labels = each_once(tuple(setting.label for setting in settings), "the labels of the models", where)
-    for label, names in only.items():
-        if label not in labels:
-            hint = nearest(label, labels) or f"; the job has {', '.join(labels)}"
-            raise AustickerError(f"'only' in {where} names model '{label}', which is not in the job{hint}.")
-        if not names:
-            raise AustickerError(f"Model '{label}' in {where} is attacked on no corpus: name one, or leave it out.")
-        for name in names:
-            if name not in known:
-                hint = nearest(name, known) or f"; the job has {', '.join(known)}"
-                raise AustickerError(
-                    f"Model '{label}' in {where} names corpus '{name}', which is not in the job{hint}."
-                )
-    return tuple(settings), only
-
-
-def _named_corpora(chosen: Any, label: str, where: str) -> tuple[str, ...]:
-    if not isinstance(chosen, list) or not chosen or not all(isinstance(name, str) for name in chosen):
-        raise AustickerError(f"'corpora' of model '{label}' in {where} takes a list of names, not {chosen!r}.")
-    return tuple(chosen)
-
-
-def _model(choice: dict[str, Any], where: str, folder: Path) -> ModelSettings | ForeignSettings:
-    known = (*models.MODELS.names(), *foreign.FOREIGN.names())
-    if not isinstance(choice.get("name"), str):
-        raise AustickerError(f"A model in {where} has no 'name'; known: {', '.join(known)}.")
-    if choice["name"] in foreign.FOREIGN.names():
-        return foreign.settings(choice, where, folder)
-    if choice["name"] not in known:
-        hint = nearest(choice["name"], known) or f"; known: {', '.join(known)}"
-        raise AustickerError(f"Unknown model '{choice['name']}' in {where}{hint}.")
-    return models.settings(**choice)

@@ -10,6 +10,7 @@ from typing import Any
 
 from austicker.job.checking import check
 from austicker.job.records import Job
+from austicker.job.scaling import scaled
 from austicker.types import AustickerError
 
 
@@ -36,7 +37,11 @@ def read(path: Path, settings: Sequence[str] = ()) -> Job:
         raise AustickerError(f"The job file '{path}' is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
         raise AustickerError(f"The job file '{path}' holds no table of keys and values.")
-    for setting in settings:
+    # The scale first: what the command line says of a value goes before what a reduced job does.
+    for setting in (one for one in settings if one.startswith("scale=")):
+        _override(content, setting)
+    content = scaled(content, str(path))
+    for setting in (one for one in settings if not one.startswith("scale=")):
         _override(content, setting)
     return check(content, str(path), path.parent)
 

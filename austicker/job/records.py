@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 
-from austicker import foreign, stickers
+from austicker import foreign, models, stickers
+from austicker.attacks import ATTACKS
 from austicker.corpora import Landmarks
 from austicker.foreign import ForeignSettings
-from austicker.types import DiscoverySettings, ModelSettings, Variant
+from austicker.types import DiscoverySettings, Hides, ModelSettings, Variant
 
 PAPER_SIDE = 0.2
 """The paper's S = (2W/10, 2H/10)."""
 STRICT = pydantic.ConfigDict(extra="forbid")
-PLAIN_PATCH = "plain patch"
-"""What the verdicts call the sticker of an attack that makes a patch of its own."""
+Scale = Literal["published", "reduced"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,8 @@ class CorpusChoice:
         root: the folder of its data; none for an embedded one.
         folds: how many folds are evaluated; all where it is None.
         landmarks: who says where a face's points are.
+        train_per_class: the most clips of each class that are trained on in a fold, drawn by name; None for all.
+        test_per_class: the same of those that are tested on.
     """
 
     __pydantic_config__ = STRICT
@@ -36,6 +38,8 @@ class CorpusChoice:
     root: str | None = None
     folds: int | None = None
     landmarks: Landmarks = "mediapipe"
+    train_per_class: int | None = None
+    test_per_class: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,9 @@ class AttackChoice:
 
     Attributes:
         label: what the verdicts call it, by default its name and whatever differs from the paper's setting.
+        hides: the true class, or the recogniser's own answer to the clean clip, which is then known without a query.
+        surrogate: label of the recogniser on which an attack that needs gradients makes its pictures; each on its own
+            where it is None.
         placements: where an attack that does not search puts its stickers.
         side: of the sticker as a fraction of the face's width and height.
         variant: on which frames the sticker is and whether it moves (`austicker.placements.variants`).
@@ -57,6 +64,8 @@ class AttackChoice:
 
     name: str = "sticker"
     label: str = ""
+    hides: Hides = "label"
+    surrogate: str | None = None
     stickers: tuple[str, ...] = tuple(stickers.STICKERS)
     placements: tuple[str, ...] = ("causal", "random", "positions", "region/*", "centre")
     random_draws: int = 5
@@ -70,7 +79,7 @@ class AttackChoice:
     @property
     def sticker_names(self) -> tuple[str, ...]:
         """Returns the stickers of its cells, as the job gives them."""
-        return self.stickers or (PLAIN_PATCH,)
+        return self.stickers or (ATTACKS[self.name].makes,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +88,9 @@ class Job:
 
     Attributes:
         only: by label of a recogniser, the corpora on which it is attacked, where these are not all.
+        meets: by label of a recogniser, the labels of the attacks that it meets, where these are not all.
+        scale: "reduced" where parts of the job file stand for a smaller run.
+        reductions: what these parts say, and what they stand for, as sentences.
     """
 
     name: str
@@ -90,6 +102,9 @@ class Job:
     attacks: tuple[AttackChoice, ...]
     seeds: tuple[int, ...]
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    meets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    scale: Scale = "published"
+    reductions: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Returns the canonical job as JSON values; `from_record` is its inverse."""
@@ -111,8 +126,11 @@ def from_record(record: Mapping[str, Any]) -> Job:
         ),
         seeds=tuple(record["seeds"]),
         only={label: tuple(names) for label, names in record["only"].items()},
+        meets={label: tuple(names) for label, names in record.get("meets", {}).items()},
+        scale=record.get("scale", "published"),
+        reductions=tuple(record.get("reductions", ())),
     )
 
 
 def _model(record: Mapping[str, Any]) -> ModelSettings | ForeignSettings:
-    return foreign.from_record(record) if record["name"] in foreign.FOREIGN.names() else ModelSettings(**record)
+    return foreign.from_record(record) if record["name"] in foreign.FOREIGN.names() else models.from_record(record)

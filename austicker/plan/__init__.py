@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from austicker.plan.expansion import expand, open_choice, weights_identity
+from austicker.plan.expansion import expand, open_choice, study_of, weights_identity
 from austicker.plan.record import Plan, Shard, describe, done
 from austicker.plan.tasks import Stage, Tally, Task
 
@@ -16,5 +16,6 @@ __all__ = [
     "done",
     "expand",
     "open_choice",
+    "study_of",
     "weights_identity",
 ]

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from austicker import choices, corpora, folds, foreign, identity, placements, protocols, stickers
+from austicker import choices, corpora, folds, foreign, identity, placements, poisoning, protocols, stickers
 from austicker.attacks import ATTACKS
 from austicker.corpora import Progress
 from austicker.foreign import ForeignSettings
-from austicker.job import AttackChoice, CorpusChoice, Job
-from austicker.plan.record import Plan, Shard
+from austicker.job import AttackChoice, CorpusChoice, Job, access_of
+from austicker.plan.record import Plan, Shard, Surrogate
 from austicker.types import Access, AustickerError, Cell, Corpus, Fold, ModelSettings, Sticker
 
 
@@ -26,7 +26,7 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
     art = {name: stickers.load(name) for attack in job.attacks for name in attack.stickers}
     opened = {choice.name: open_choice(choice, progress) for choice in job.corpora}
     parts = protocols.study_names(job.protocol, tuple(opened))
-    studies = {name: protocols.study(job.protocol, name, opened) for name in parts}
+    studies = {name: study_of(job.protocol, name, job.corpora, opened) for name in parts}
     divided, shards = {}, []
     skipped: dict[str, None] = {}
     for name, study in studies.items():
@@ -38,10 +38,15 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
             if set(parts[name]) <= set(job.only.get(settings.label, parts[name]))
         ]
         skipped |= {sentence: None for *_, refused in meetings for sentence in refused}
+        for settings in job.models:
+            if isinstance(settings, ModelSettings) and settings.poison is not None:
+                poisoning.check(study.corpus, settings.poison)
         for fold in divided[name]:
             for settings, chosen, _ in meetings:
                 for seed in job.seeds if chosen else ():
                     bare = _shard(job, study.corpus, fold, settings, seed)
+                    on = _surrogates(job, study.corpus, bare, chosen)
+                    bare = replace(bare, surrogates=on)
                     shards.append(replace(bare, attacks=_cells(job, study.corpus, bare, chosen, art)))
     _check_met(job, shards)
     return Plan(
@@ -66,16 +71,31 @@ def _fitting(
     """
     if isinstance(settings, ForeignSettings):
         foreign.columns(settings, corpus.labels)  # refused before anybody trains or attacks
-    given = settings.access if isinstance(settings, ForeignSettings) else "gradients"
+    given = access_of(settings)
     order = get_args(Access)
     fitting, refused = [], []
-    for choice in job.attacks:
-        needed = ATTACKS[choice.name].access
+    met = job.meets.get(settings.label, tuple(choice.label for choice in job.attacks))
+    for choice in (choice for choice in job.attacks if choice.label in met):
+        # Of a recogniser that gets pictures made on another, nothing but its answer is asked.
+        needed: Access = "label" if choice.surrogate else ATTACKS[choice.name].access
         if order.index(needed) <= order.index(given):
             fitting.append(choice)
         else:
             refused.append(f"{choice.label} needs {needed}, and {settings.label} gives no more than {given}.")
     return tuple(fitting), refused
+
+
+def _surrogates(job: Job, corpus: Corpus, shard: Shard, attacks: Sequence[AttackChoice]) -> dict[str, Surrogate]:
+    """Returns by label of the attack the other recogniser on which it makes its pictures, trained on the same fold."""
+    known = {settings.label: settings for settings in job.models}
+    return {
+        attack.label: Surrogate(
+            settings=known[attack.surrogate],
+            weights=weights_identity(corpus, shard.fold, known[attack.surrogate], shard.seed),
+        )
+        for attack in attacks
+        if attack.surrogate not in (None, shard.settings.label)
+    }
 
 
 def _check_met(job: Job, shards: Sequence[Shard]) -> None:
@@ -91,6 +111,27 @@ def _check_met(job: Job, shards: Sequence[Shard]) -> None:
                 f"Recogniser '{settings.label}' of job '{job.name}' meets no attack on any corpus: check its 'corpora' "
                 "and what the attacks need of it, or leave it out."
             )
+
+
+def study_of(protocol: str, name: str, chosen: Sequence[CorpusChoice], opened: Mapping[str, Corpus]) -> protocols.Study:
+    """Returns a study as a job limits it: the plan and every task must see the same clips.
+
+    Args:
+        protocol: its name.
+        name: of the study.
+        chosen: the job's corpora.
+        opened: corpora by name, of which those of the study are there.
+
+    Raises:
+        AustickerError: what `protocols.study` refuses.
+    """
+    parts = protocols.study_names(protocol, tuple(opened))[name]
+    limits = [choice for choice in chosen if choice.name in parts]
+    fewest = protocols.Limits(
+        train_per_class=min((one.train_per_class for one in limits if one.train_per_class), default=None),
+        test_per_class=min((one.test_per_class for one in limits if one.test_per_class), default=None),
+    )
+    return protocols.study(protocol, name, opened, fewest)
 
 
 def open_choice(choice: CorpusChoice, progress: Progress = corpora.silent) -> Corpus:
@@ -129,6 +170,7 @@ def _cells(
 ) -> dict[str, tuple[Cell, ...]]:
     """Names every cell of a shard by attack; `art` holds the job's stickers by the names that it gives them."""
     test = identity.named(corpus.clips, shard.fold.test)
+    protocol = shard.fold.protocol or job.protocol
     ids = {"graph": shard.graph, "tuned": identity.named(corpus.clips, shard.fold.train), **shard.choices}
     reads = {
         placement: {kind: ids[kind] for kind in placements.needs(placement)}
@@ -143,7 +185,7 @@ def _cells(
             weights=shard.weights,
             seed=shard.seed,
             model=shard.settings.label,
-            protocol=job.protocol,
+            protocol=protocol,
             test=test,
             attack=attack.name,
             label=attack.label,
@@ -153,6 +195,8 @@ def _cells(
             variant=attack.variant,
             bend=attack.bend,
             remember=attack.remember,
+            **({"hides": attack.hides} if attack.hides != "label" else {}),
+            **({"surrogate": on.weights} if (on := shard.surrogates.get(attack.label)) else {}),
         )
         known = {key: (art[key].name, art[key].digest) if key in art else (key, "") for key in attack.sticker_names}
         cells[attack.label] = tuple(
@@ -166,7 +210,7 @@ def _cells(
                     reads=reads[placement],
                 ),
                 corpus=shard.corpus,
-                protocol=job.protocol,
+                protocol=protocol,
                 fold=shard.fold.name,
                 model=shard.settings.label,
                 attack=attack.label,

@@ -19,11 +19,20 @@ TASK_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Surrogate:
+    """A recogniser with the identity of its weights."""
+
+    settings: ModelSettings | ForeignSettings
+    weights: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
     """All cells that share one recogniser.
 
     Attributes:
         choices: identity of each choice of a region that a placement may read, by its kind.
+        surrogates: what attacks make their pictures on where that is another recogniser, by label of the attack.
         cells: by label of the attack.
     """
 
@@ -34,6 +43,7 @@ class Shard:
     weights: str
     graph: str
     choices: Mapping[str, str] = field(repr=False)
+    surrogates: Mapping[str, Surrogate] = field(default_factory=dict)
     attacks: Mapping[str, tuple[Cell, ...]]
 
     @property
@@ -53,6 +63,7 @@ class Shard:
             weights=self.weights,
             graph=self.graph,
             attack=cells[0].attack,
+            surrogate=self.surrogates[cells[0].attack].weights if cells[0].attack in self.surrogates else "",
             clips=len(self.fold.test),
         )
         return whole.with_cells(cells)
@@ -146,10 +157,14 @@ class Plan:
         """Yields an attack with one model after whatever it needs and is not there; `there` are keys of the store."""
         needs = []
         attack = shard.attack(missing)
-        bare = replace(attack, attack="", cells=())
-        if isinstance(shard.settings, ModelSettings) and layout.weights(shard.weights) not in there:
-            needs.append(f"train-{shard.weights}")
-            yield replace(bare, id=needs[-1], stage="train", graph="")
+        bare = replace(attack, attack="", surrogate="", cells=())
+        own = Surrogate(settings=shard.settings, weights=shard.weights)
+        made_on = shard.surrogates.get(attack.attack)
+        for one in (own, made_on) if made_on else (own,):
+            if isinstance(one.settings, ModelSettings) and layout.weights(one.weights) not in there:
+                needs.append(f"train-{one.weights}")
+                train = replace(bare, model=one.settings.label, weights=one.weights)
+                yield replace(train, id=needs[-1], stage="train", graph="")
         lacking = tuple(kind for kind, key in shard.keys(missing).items() if key not in there)
         if lacking:
             needs.append(f"discover-{shard.graph}")

@@ -27,6 +27,7 @@ class Task:
         weights: identity of the trained weights, or "" in stages "prepare" and "discover".
         graph: identity of the fold's causal graph, or "" in stages "prepare" and "train".
         attack: label of the attack, or "" in other stages.
+        surrogate: identity of the weights of the recogniser on which the attack makes its pictures, or "".
         kinds: in stage "discover", the graph ("graph") and choices that are wanted.
         cells: what an attack shard still has to do.
         clips: how many test clips each cell is evaluated on.
@@ -42,6 +43,7 @@ class Task:
     weights: str = ""
     graph: str = ""
     attack: str = ""
+    surrogate: str = ""
     kinds: tuple[str, ...] = ()
     cells: tuple[Cell, ...] = ()
     clips: int = 0
