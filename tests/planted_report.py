@@ -45,6 +45,11 @@ SCHEMA: dict[str, Any] = {
     "calls": pl.Int32,
     "success_at": pl.Int32,
     "answers": pl.List(pl.Float64),
+    "changed": pl.Float64,
+    "ssim": pl.Float64,
+    "psnr": pl.Float64,
+    "recipe": pl.String,
+    "shift": pl.List(pl.Float64),
 }
 _DEFAULT: dict[str, Any] = {
     "cell": "0", "corpus": "faces", "protocol": "loso", "model": "mmnet", "attack": "sticker", "sticker": "sun",
@@ -56,12 +61,15 @@ _DEFAULT: dict[str, Any] = {
 def verdict(subject: str, clip: str, **changes: Any) -> dict[str, Any]:
     """Returns one row; a clip that is recognised with and without a sticker unless changed.
 
-    Its queries are all new ones, asked in one batch, and the first one hid the emotion if any did.
+    Its queries are all new ones, asked in one batch, and the first one hid the emotion if any did. Of a
+    picture that was asked for 4 % are changed.
     """
     row = {**_DEFAULT, "fold": subject, "subject": subject, "clip": clip, **changes}
     hidden = row["queries"] > 0 and row["attacked_pred"] != row["label"]
     counted = {"unique": row["queries"], "repeated": 0, "cached": 0, "calls": 1, "success_at": int(hidden)}
-    return {"rotation": 0.0, "opacity": 1.0, "outline": None, "answers": None, **counted, **row}
+    seen = {"changed": 0.04, "ssim": 0.9, "psnr": 20.0} if row["queries"] else {}
+    empty = dict.fromkeys(("outline", "answers", "changed", "ssim", "psnr", "recipe", "shift"))
+    return {"rotation": 0.0, "opacity": 1.0, **empty, **seen, **counted, **row}
 
 
 def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -133,7 +141,10 @@ def without_answer(verdicts: pl.DataFrame, placement: str, clips: int = CLIPS) -
     return verdicts.with_columns(
         *(pl.when(bare).then(nothing).otherwise(name).alias(name) for name in counts),
         *(pl.when(bare).then(wrong).otherwise(name).alias(name) for name in ("clean_pred", "attacked_pred")),
-        *(pl.when(bare).then(None).otherwise(name).alias(name) for name in ("x", "y", "region")),
+        *(
+            pl.when(bare).then(None).otherwise(name).alias(name)
+            for name in ("x", "y", "region", "changed", "ssim", "psnr")
+        ),
     )
 
 

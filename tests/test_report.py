@@ -17,6 +17,7 @@ from austicker.store import Store
 
 CONTRACT = {
     *("corpus", "model", "attack", "sticker", "placement", "n_clips", "true_positives", "n_clean_correct"),
+    *("changed_mean", "ssim_mean", "psnr_mean"),
     *("n_flipped", "clean_accuracy", "majority_baseline", "error_asr", "flip_asr", "accuracy_drop", "low", "high"),
 }
 
@@ -114,6 +115,7 @@ def test_leaderboard_ranks_with_ties() -> None:
     assert ranks["causal"] == ranks["region/lips"] == ranks["best region (other subjects)"] == 1
     assert ranks["random mean"] == 4
     assert ranks["region/chin"] == 5
+    assert table["ssim_mean"].to_list() == pytest.approx([0.9] * table.height)
 
 
 def test_discovery_counts_hits_and_folds_without_answer() -> None:

@@ -53,11 +53,14 @@ class ModelInfo:
     Attributes:
         parameters: how many it has, or 0 where nobody counted them, as in a foreign recogniser.
         reduced: in words how it is smaller than published, or "".
+        seconds: mean wall clock of one "training" and of "answering" one clip over its "trainings", which are counted;
+            empty where nobody measured.
     """
 
     settings: Json
     parameters: int
     reduced: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,7 @@ class Context:
         failures: one mapping per failed shard, printed as it is.
         faces: by name of the corpus, those that may be shown.
         examples: (caption, (h, w, 3) uint8 RGB) of attacked faces.
+        grid: the same in rows, each of one face: as it is, and then changed by each attack that wears nothing.
     """
 
     name: str
@@ -101,3 +105,4 @@ class Context:
     failures: Sequence[Json] = ()
     faces: Mapping[str, MeanFace] = field(default_factory=dict)
     examples: Sequence[tuple[str, Bytes]] = field(default=(), compare=False, repr=False)
+    grid: Sequence[Sequence[tuple[str, Bytes]]] = field(default=(), compare=False, repr=False)

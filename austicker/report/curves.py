@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from austicker.report.canvas import INK, PALE, SERIES, figure
 from austicker.report.intervals import clustered_interval
-from austicker.report.placements import CAUSAL, RANDOM_MEAN, TUNED, entry, is_search, title
+from austicker.report.placements import CAUSAL, CLEAN, RANDOM_MEAN, TUNED, entry, is_search, title
 
 PANEL = ("corpus", "protocol", "model", "side")
 FIXED = (CAUSAL, RANDOM_MEAN, TUNED)
@@ -37,7 +37,8 @@ def success_curves(verdicts: pl.DataFrame) -> pl.DataFrame:
     subject, at the queries of `SUPPORT` and at the end; null elsewhere. The share is of the clips that were asked:
     `n_unplaced` others got no sticker. A placement that had no answer on any clip is left out.
     """
-    marked = verdicts.with_columns(entry(), is_search().alias("is_search")).filter(
+    attacks = verdicts.filter(pl.col("placement") != CLEAN)
+    marked = attacks.with_columns(entry(), is_search().alias("is_search")).filter(
         pl.col("is_search") | pl.col("entry").is_in(FIXED)
     )
     several = pl.col("attack").n_unique().over(*PANEL, "entry") > 1

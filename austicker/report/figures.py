@@ -7,7 +7,17 @@ from collections.abc import Mapping
 import polars as pl
 from matplotlib.figure import Figure
 
-from austicker.report import curves, dense_map, faces, graphs, heatmaps
+from austicker.report import (
+    confusion,
+    curves,
+    dense_map,
+    example_grid,
+    faces,
+    filters,
+    graphs,
+    heatmaps,
+    landmark_shift,
+)
 from austicker.report.context import Context
 from austicker.report.page import Sheet
 
@@ -27,6 +37,13 @@ CAPTIONS = {
     "causal_graph": "Causal graph of the regions over the folds; places are drawn wider apart than on a face.",
     "outdegree": "How often each region won, and its out-degree.",
     "examples": "Apex frames with the sticker at the causal place.",
+    "example_grid": "Faces as they are and changed by attacks that put no sticker on them, with the answer to each.",
+    "landmark_shift": "Fig. 9 of the landmark paper: the forest's features under FGSM minus those of the clean "
+    "picture, over all 68 landmarks; what lies beyond an end is counted there.",
+    "ssim_distributions": "Fig. 4 of the filter paper: SSIM of the pictures that counted, a point each, by the number "
+    "of filters; the box is the middle half with its median.",
+    "confusion": "Figs. 1 to 3 of the filter paper: from which answer (row) to which (column) the filters lead, in "
+    "pictures; the shade is the share of the row.",
 }
 
 
@@ -47,5 +64,9 @@ def figures_of(verdicts: pl.DataFrame, sheets: Mapping[str, Sheet], context: Con
         drawn["regions"] = faces.region_picture(first.picture, first.boxes)
         if "asr" in sheets:
             drawn["face_map"] = faces.face_map(context.faces, faces.region_rates(sheets["asr"].table))
+    drawn["landmark_shift"] = landmark_shift.landmark_shift_figure(verdicts, context)
+    drawn["ssim_distributions"] = filters.ssim_figure(verdicts, context)
+    drawn["confusion"] = confusion.confusion_figure(verdicts, context)
+    drawn["example_grid"] = example_grid.example_grid(context.grid)
     drawn["examples"] = faces.example_strip(context.examples)
     return {name: made for name, made in drawn.items() if made is not None}

@@ -7,26 +7,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from austicker import pseudonyms, regions, results, stickers
+from austicker import pseudonyms, results
 from austicker.corpora.views import select
 from austicker.foreign import ForeignSettings
-from austicker.generate import adversarial
 from austicker.job import Job, from_record
 from austicker.models import published
 from austicker.plan import open_choice
 from austicker.planted_truth import against_truth
-from austicker.report.context import Context, CorpusInfo, MeanFace, ModelInfo
+from austicker.report.context import Context, CorpusInfo, ModelInfo
+from austicker.report.pictures import Names, pictures_of
 from austicker.stages import read_choices, read_graphs, read_job
 from austicker.store import Store, Unreadable, layout
-from austicker.types import AustickerError, Bytes, Corpus, ModelSettings, Placement, Point
+from austicker.types import AustickerError, Corpus, ModelSettings
 
 if TYPE_CHECKING:
     import polars as pl
-
-ENLARGE = 2
-"""Example pictures are shown at this multiple of the corpus' resolution."""
 
 
 def gather(store: Store, *, faces: bool = False) -> tuple[pl.DataFrame, Context]:
@@ -63,7 +58,7 @@ def gather(store: Store, *, faces: bool = False) -> tuple[pl.DataFrame, Context]
         choices=read_choices(store, record),
         skipped=tuple(record["skipped"]),
         failures=[_masked(failure, names) if names else failure for failure in store.failures()],
-        **_pictures(opened, verdicts, names),
+        **pictures_of(opened, verdicts, names, {name: info.labels for name, info in infos.items()}),
     )
     return verdicts, context
 
@@ -74,10 +69,6 @@ def _without_places(job: Mapping[str, Any]) -> dict[str, Any]:
         {**model, "source": Path(model["source"]).name} if "source" in model else model for model in job["models"]
     ]
     return {**job, "corpora": [{**corpus, "root": None} for corpus in job["corpora"]], "models": models}
-
-
-Names = Mapping[str, Mapping[str, str]]
-"""By corpus, the names under which its people and their clips are shown."""
 
 
 def _masks(
@@ -127,23 +118,34 @@ def _model_info(store: Store, settings: ModelSettings | ForeignSettings, weights
         said = {key: value for key, value in asdict(settings).items() if key != "label" and value}
         file = {"source": Path(settings.source).name} if settings.source else {}
         return ModelInfo(settings=said | file, parameters=0)
-    names = {key: getattr(settings, key) for key in settings.__slots__ if key not in ("name", "label")}
+    own = {key: value for key, value in asdict(settings).items() if key != "label"}
     defaults = published(settings.name)
-    differs = [f"{key} {value} (published {defaults[key]})" for key, value in names.items() if value != defaults[key]]
-    kept = (identity for label, identity in weights if label == settings.label)
+    recipe = {key: value for key, value in own.items() if key not in ("name", "poison")}
+    differs = [f"{key} {value} (published {defaults[key]})" for key, value in recipe.items() if value != defaults[key]]
+    names = [name for label, name in weights if label == settings.label]
+    parameters = (_read(store, layout.training_record(name)).get("parameters") for name in names)
     return ModelInfo(
-        settings={"name": settings.name, **names},
-        parameters=next((count for identity in kept if (count := _parameters(store, identity))), 0),
+        settings=own,
+        parameters=next((count for count in parameters if isinstance(count, int)), 0),
         reduced=", ".join(differs),
+        seconds=_seconds([_read(store, layout.times(name)) for name in names]),
     )
 
 
-def _parameters(store: Store, identity: str) -> int:
-    """Returns the size of a trained recogniser, or 0 where its record is missing or damaged."""
+def _read(store: Store, key: str) -> dict[str, Any]:
+    """Returns a readable record that the report can do without, empty where it is missing or damaged."""
     try:
-        return int(store.read_json(layout.training_record(identity))["parameters"])
-    except (Unreadable, KeyError, TypeError, ValueError):
-        return 0
+        return store.read_json(key)
+    except Unreadable:
+        return {}
+
+
+def _seconds(records: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Returns the mean wall clock of trainings and of answers, where all were measured."""
+    if not records or not all(record.keys() >= {"training", "answering"} for record in records):
+        return {}
+    means = {key: sum(one[key] for one in records) / len(records) for key in ("training", "answering")}
+    return {**means, "trainings": len(records)}
 
 
 def _opened(job: Job, infos: Mapping[str, CorpusInfo], faces: bool) -> list[Corpus]:
@@ -174,51 +176,3 @@ def _of_consented(corpus: Corpus) -> Corpus:
     positions = [number for number, clip in enumerate(corpus.clips) if clip.subject in corpus.consented]
     same = {label: label for label in range(len(corpus.labels))}
     return select(corpus, positions, corpus.labels, same)
-
-
-def _pictures(opened: Sequence[Corpus], verdicts: pl.DataFrame, names: Names) -> dict[str, Any]:
-    """Returns the mean faces with their regions, and a strip of attacked apex frames."""
-    return {
-        "faces": {corpus.name: _mean_face(corpus) for corpus in opened},
-        "examples": [example for corpus in opened for example in _examples(corpus, verdicts, names)],
-    }
-
-
-def _mean_face(corpus: Corpus) -> MeanFace:
-    landmarks = np.mean([corpus.landmarks[i][clip.onset] for i, clip in enumerate(corpus.clips)], axis=0)
-    onsets = (corpus.frames[i][clip.onset].astype(np.float64) for i, clip in enumerate(corpus.clips))
-    mean = np.rint(sum(onsets) / len(corpus.clips)).astype(np.uint8)
-    width, height = corpus.size
-    return MeanFace(picture=_rgb(mean), boxes=regions.locate(landmarks, aspect=width / height))
-
-
-def _examples(corpus: Corpus, verdicts: pl.DataFrame, names: Names) -> list[tuple[str, Bytes]]:
-    """Returns for each shipped sticker one attacked apex frame at the causal place, of a different person each."""
-    import polars as pl
-
-    shown = sorted({clip.subject for clip in corpus.clips})
-    rows = verdicts.filter(
-        (pl.col("corpus") == corpus.name)
-        & (pl.col("placement") == "causal")
-        & pl.col("x").is_not_null()
-        & pl.col("subject").is_in(shown)
-    )
-    positions = {clip.clip: number for number, clip in enumerate(corpus.clips)}
-    made: list[tuple[str, Bytes]] = []
-    subjects = rows["subject"].unique().sort().to_list()
-    for number, name in enumerate(name for name in stickers.STICKERS if name in set(rows["sticker"])):
-        subject = subjects[number % len(subjects)]
-        row = rows.filter((pl.col("sticker") == name) & (pl.col("subject") == subject)).row(0, named=True)
-        position = positions[row["clip"]]
-        frame = _rgb(corpus.frames[position][corpus.clips[position].apex])
-        height, width = frame.shape[:2]
-        size = stickers.size_px(row["side"], face_width_px=width, face_height_px=height)
-        place = Placement(name="causal", region=row["region"], centre=Point(x=row["x"], y=row["y"]))
-        picture = adversarial(frame, stickers.load(name), place, size)
-        large: Bytes = np.repeat(np.repeat(picture, ENLARGE, axis=0), ENLARGE, axis=1)
-        made.append((f"{name}, {names.get(corpus.name, {}).get(row['clip'], row['clip'])}", large))
-    return made
-
-
-def _rgb(frame: Bytes) -> Bytes:
-    return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame

@@ -12,6 +12,7 @@ from austicker.report.placements import RANDOM_MEAN, is_draw
 __all__ = ["clustered_interval", "draw_rates", "holm", "paired_difference", "success_rates"]
 
 PAIR = ("corpus", "subject", "clip")
+VISIBILITY = ("changed", "ssim", "psnr")
 
 
 def _ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
@@ -28,7 +29,8 @@ def success_rates(verdicts: pl.DataFrame, *by: str) -> pl.DataFrame:
     N = `n_clips` counts a clip once for every seed (and draw) in its group. `error_asr` = 1 - TP / N;
     `flip_asr` = flipped / correct when clean; `accuracy_drop` = clean accuracy - attacked accuracy. UF1 and UAR
     are means over the classes that occur among the group's labels. `n_unplaced` of the clips got no sticker because
-    the placement had no answer; they count as unattacked.
+    the placement had no answer; they count as unattacked. `changed_mean`, `ssim_mean` and `psnr_mean` say how visible
+    the attack is, over the clips where that was measured, and PSNR over those of which a pixel changed.
 
     Args:
         verdicts: rows with the columns of `Verdict`.
@@ -47,6 +49,7 @@ def success_rates(verdicts: pl.DataFrame, *by: str) -> pl.DataFrame:
         pl.col("seed").n_unique().cast(pl.Int64).alias("n_seeds"),
         _total(pl.col("x").is_null() & (pl.col("queries") == 0)).alias("n_unplaced"),
         pl.col("queries").mean().alias("queries_mean"),
+        *(pl.col(name).mean().alias(f"{name}_mean") for name in VISIBILITY),
         _total(pl.col("attacked_right")).alias("true_positives"),
         _total(pl.col("clean_right")).alias("n_clean_correct"),
         _total(pl.col("clean_right") & ~pl.col("attacked_right")).alias("n_flipped"),
@@ -112,6 +115,7 @@ def draw_rates(verdicts: pl.DataFrame, *by: str) -> pl.DataFrame:
         pl.col("n_clips").max(),
         pl.col("n_unplaced").max(),
         pl.col("queries_mean").mean(),
+        pl.col("ssim_mean").mean(),
         pl.col("true_positives").mean().alias("true_positives_mean"),
         pl.col("error_asr").mean().alias("error_asr"),
         pl.col("flip_asr").mean().alias("flip_asr"),

@@ -18,7 +18,7 @@ from austicker.report.context import Context
 from austicker.report.formats import Bold, rounded, short
 from austicker.report.headline import Headline
 
-_PERCENT = ("_asr", "accuracy", "_share", "_rate", "share_", "success_at_", "_uf1", "_uar", "over_causal")
+_PERCENT = ("_asr", "accuracy", "_share", "_rate", "share_", "success_at_", "_uf1", "_uar", "over_causal", "changed_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,15 @@ class Sheet:
     bold: Bold = frozenset()
 
 
+def _reduced(context: Context) -> list[tuple[str, str]]:
+    """Returns names of recognisers and in words how they are smaller than published, those of one kind together."""
+    kinds: dict[str, list[str]] = {}
+    for label, model in sorted(context.models.items()):
+        if model.reduced:
+            kinds.setdefault(model.reduced, []).append(label)
+    return [(", ".join(labels), reduced) for reduced, labels in kinds.items()]
+
+
 def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
@@ -47,7 +56,14 @@ def _data_uri(png: bytes) -> str:
 def _shown(name: str, value: Any) -> str:
     if isinstance(value, float) and any(part in name for part in _PERCENT):
         return f"{100 * value:.1f} %"
-    if isinstance(value, float) and name in ("low", "high", "chance", "majority_baseline", "difference"):
+    if isinstance(value, float) and name in (
+        "low",
+        "high",
+        "chance",
+        "majority_baseline",
+        "difference",
+        "published_difference",
+    ):
         return f"{100 * value:.1f} %"
     return short(value, 3) if isinstance(value, float) else rounded(value)
 
@@ -99,6 +115,7 @@ def render(
     template = environment.from_string((folder / "page.html.j2").read_text("utf-8"))
     return template.render(
         context=context,
+        reduced=_reduced(context),
         headlines=headlines,
         sheets=sheets,
         pictures=pictures,

@@ -16,6 +16,8 @@ RANDOM_SEARCH = "random search"
 RANDOM_MEAN = "random mean"
 BEST_ELSEWHERE = "best region (other subjects)"
 BEST_HERE = "best region (same clips)"
+CLEAN = "clean"
+"""The attack that is none."""
 UPPER_BOUND = "picked on the same clips: an upper bound"
 GROUP = ("corpus", "protocol", "model", "attack", "sticker", "side")
 """One setting of everything but the placement; seeds are pooled."""

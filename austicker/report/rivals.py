@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from austicker.job import PLAIN_PATCH
+from austicker.attacks import made
 from austicker.report import placements
 from austicker.report.intervals import LEVEL, Difference
 from austicker.report.measures import holm, paired_difference, success_rates
@@ -59,8 +59,8 @@ def fields_of(verdicts: pl.DataFrame) -> list[Field]:
     """
     picked = [verdicts, placements.best_elsewhere(verdicts), placements.best_here(verdicts)]
     marks = (placements.entry(), placements.is_search().alias("is_search"), placements.answered())
-    pool = pl.concat(picked).with_columns(*marks)
-    made = []
+    pool = pl.concat(picked).filter(pl.col("placement") != placements.CLEAN).with_columns(*marks)
+    fields = []
     for key, part in sorted(pool.partition_by(SETTING, as_dict=True).items(), key=str):
         found, fixed = part.filter("is_search"), part.filter(~pl.col("is_search"))
         searches = _by_entry(found)
@@ -70,8 +70,8 @@ def fields_of(verdicts: pl.DataFrame) -> list[Field]:
             setting = {**dict(zip(SETTING, key, strict=True)), "attack": attack}
             silent = frozenset(own["entry"]) - frozenset(entries)
             entered = {**entries, **searches}
-            made.append(Field(setting=setting, entries=entered, searches=frozenset(searches), silent=silent))
-    return made
+            fields.append(Field(setting=setting, entries=entered, searches=frozenset(searches), silent=silent))
+    return fields
 
 
 def _by_entry(part: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -81,10 +81,10 @@ def _by_entry(part: pl.DataFrame) -> dict[str, pl.DataFrame]:
 def alike(a: pl.DataFrame, b: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Returns those rows of two entries whose clip both tried with the same sticker and seed.
 
-    A patch without a sticker's picture is set against every sticker.
+    What an attack makes instead of wearing a sticker is set against every sticker.
     """
     keys = ["corpus", "subject", "clip", "seed"]
-    if b["sticker"].unique().to_list() != [PLAIN_PATCH]:
+    if not set(b["sticker"]) <= made():
         keys.append("sticker")
     return a.join(b, on=keys, how="semi", maintain_order="left"), b.join(a, on=keys, how="semi", maintain_order="left")
 
@@ -100,7 +100,7 @@ def _pairs(entered: Field, *, single: bool) -> Iterator[tuple[str, str, pl.DataF
             return  # the same test once more would cost the others power
         for name, rows in entered.entries.items():
             if name != CAUSAL:
-                one = pl.lit(True) if sticker == EVERY_STICKER else pl.col("sticker").is_in([sticker, PLAIN_PATCH])
+                one = pl.lit(True) if sticker == EVERY_STICKER else pl.col("sticker").is_in([sticker, *made()])
                 yield sticker, name, *alike(causal.filter(one), rows.filter(one))
 
 

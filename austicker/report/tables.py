@@ -21,7 +21,7 @@ def entries(verdicts: pl.DataFrame) -> pl.DataFrame:
     An entry that had no answer on any clip wore no sticker: its rates and true positives are null.
     """
     fixed = pl.concat([verdicts.filter(~placements.is_draw()), placements.best_elsewhere(verdicts)])
-    counts = [*GROUP, "placement", "n_clips", "n_unplaced", "queries_mean"]
+    counts = [*GROUP, "placement", "n_clips", "n_unplaced", "queries_mean", "ssim_mean"]
     measured = ("true_positives", "error_asr", "flip_asr", "low", "high")
     asked = pl.when(pl.col("queries_mean") > 0)
     rates = success_rates(fixed, *GROUP, "placement").select(
@@ -72,10 +72,9 @@ def leaderboard(verdicts: pl.DataFrame) -> pl.DataFrame:
         .cast(pl.Int64)
         .alias("rank")
     )
-    columns = ["corpus", "protocol", "model", "rank", "attack", "sticker", "placement", "side", "error_asr"]
-    return ranked.select(*columns, "low", "high", "flip_asr", "n_clips", "n_unplaced", "queries_mean").sort(
-        "corpus", "protocol", "model", "rank", "attack", "sticker", "placement", "side"
-    )
+    columns = ["corpus", "protocol", "model", "rank", "attack", "sticker", "placement", "side"]
+    measured = ("error_asr", "low", "high", "flip_asr", "n_clips", "n_unplaced", "queries_mean", "ssim_mean")
+    return ranked.select(*columns, *measured).sort(columns)
 
 
 def metrics(verdicts: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:

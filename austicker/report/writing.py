@@ -13,12 +13,15 @@ from austicker.report.formats import to_csv, to_latex, to_markdown
 from austicker.report.headline import headlines
 from austicker.report.page import Picture, Sheet, render
 from austicker.report.published_layout import table_1
+from austicker.report.study_headlines import study_headlines
+from austicker.report.study_sheets import study_sheets
 from austicker.store import Store, layout
 
 _ASR_SHOWN = (
-    *("corpus", "model", "attack", "sticker", "placement", "side", "n_clips", "n_subjects", "true_positives"),
+    *("corpus", "protocol", "model", "attack", "sticker", "placement", "side", "n_clips", "n_subjects"),
+    "true_positives",
     *("clean_accuracy", "majority_baseline", "error_asr", "low", "high", "flip_asr", "accuracy_drop", "n_unplaced"),
-    *("clean_uf1", "attacked_uf1", "clean_uar", "attacked_uar"),
+    *("changed_mean", "ssim_mean", "psnr_mean", "clean_uf1", "attacked_uf1", "clean_uar", "attacked_uar"),
 )
 _COMPARED = (
     *("corpus", "model", "sticker", "b", "cost", "queries_b", "difference", "low", "high", "p_holm", "p_value"),
@@ -41,7 +44,7 @@ _WON = (
 
 _ASR_SAID = (
     "Intervals are those of error_asr. n unplaced clips had no answer and count as they are without a sticker: where "
-    "that is every clip, the row shows the clean recogniser."
+    "that is every clip, the row shows the clean recogniser. changed, ssim and psnr are means of the apex picture."
 )
 
 
@@ -130,10 +133,12 @@ def tables_of(verdicts: pl.DataFrame, context: Context) -> dict[str, Sheet]:
         Sheet(
             name="leaderboard",
             table=tables.leaderboard(verdicts),
-            caption="Ranked by error_asr within a corpus and recogniser, whatever it cost (queries mean); the top of "
-            "many entries flatters itself. An entry without an answer on any clip has no rank. "
+            caption="Ranked by error_asr within a corpus and recogniser, whatever it cost (queries mean) and however "
+            "visible it is (ssim mean, 1 for an unchanged picture); the top of many entries flatters itself. An entry "
+            "without an answer on any clip has no rank. "
             "The interval of the random mean is over its draws, all others over people.",
         ),
+        *study_sheets(verdicts, context),
     )
     return {sheet.name: sheet for sheet in sheets if sheet.table.width and not sheet.table.is_empty()}
 
@@ -162,7 +167,8 @@ def write(verdicts: pl.DataFrame, context: Context, store: Store) -> str:
             pictures[name] = Picture(png=png, caption=CAPTIONS[name])
             put(f"{name}.png", png)
             put(f"{name}.svg", canvas.to_bytes(made, "svg"))
-    put(PurePosixPath(layout.PAGE).name, render(context, headlines(verdicts), sheets, pictures).encode())
+    told = [*headlines(verdicts), *study_headlines(sheets)]
+    put(PurePosixPath(layout.PAGE).name, render(context, told, sheets, pictures).encode())
     # What an earlier report showed and this one does not, such as a face, is not to lie beside it.
     for key in store.keys(layout.REPORT):
         if key not in written:
