@@ -70,6 +70,17 @@ def test_empty_denominators_are_null() -> None:
     assert success_rates(frame([]), "model").is_empty()
 
 
+def test_visibility_is_a_mean_over_what_was_measured() -> None:
+    """The third clip got no sticker, and the second was asked for as it is: it has no PSNR."""
+    rows = [
+        verdict("s0", "c0", changed=0.2, ssim=0.8, psnr=10.0),
+        verdict("s1", "c1", changed=0.0, ssim=1.0, psnr=None),
+        verdict("s2", "c2", region=None, x=None, y=None, queries=0),
+    ]
+    found = one(frame(rows))
+    assert (found["changed_mean"], found["ssim_mean"], found["psnr_mean"]) == pytest.approx((0.1, 0.9, 10))
+
+
 def test_a_group_key_may_be_null() -> None:
     rows = [verdict("s0", "c0", region=None), verdict("s1", "c1", region=None), verdict("s1", "c1")]
     found = success_rates(frame(rows), "region").sort("region", nulls_last=False)
