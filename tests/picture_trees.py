@@ -88,11 +88,9 @@ def ck_frame(person: int, strength: float) -> np.ndarray:
     return cv2.remap(frame, x, y - np.float32(12 * strength) * bump, cv2.INTER_LINEAR)
 
 
-def landmark_text(detect: Detector, frame: np.ndarray) -> str:
-    """Returns the 68 points of a gray frame as CK+ writes them."""
-    face = detect(np.repeat(frame[:, :, None], 3, axis=2))
-    assert face is not None
-    return "".join(f"   {x:.7e}   {y:.7e}\n" for x, y in ibug_68(face.mesh))
+def landmark_text(points: np.ndarray) -> str:
+    """Returns the 68 points of a frame as CK+ writes them."""
+    return "".join(f"   {x:.7e}   {y:.7e}\n" for x, y in points)
 
 
 def ck_names(sequence: str, numbers: Sequence[int]) -> list[str]:
@@ -107,7 +105,12 @@ def write_ck_sequence(root: Path, sequence: str, numbers: Sequence[int], detect:
         frame = ck_frame(person, (number - numbers[0]) / max(1, numbers[-1] - numbers[0]))
         write_picture(root / "cohn-kanade-images" / f"{name}.png", frame)
         if detect is not None:
-            _text(root / "Landmarks" / f"{name}_landmarks.txt", landmark_text(detect, frame))
+            write_landmarks(root, name, points_of(detect, np.repeat(frame[:, :, None], 3, axis=2)))
+
+
+def write_landmarks(root: Path, name: str, points: np.ndarray) -> None:
+    """Writes the 68 points of the frame `name`, as "S005/001/S005_001_00000011"."""
+    _text(root / "Landmarks" / f"{name}_landmarks.txt", landmark_text(points))
 
 
 def write_ck_codes(root: Path, name: str, emotion: int, units: Mapping[int, int]) -> None:

@@ -58,7 +58,7 @@ def test_a_reduced_that_is_no_table_is_refused(tmp_path, value):
 
 def test_nothing_is_reduced_without_the_scale():
     content = {"a": 1, "reduced": {"a": 0}, "list": [{"b": 2, "reduced": {"b": 1}}]}
-    assert scaled(content, "x") == {"a": 1, "list": [{"b": 2}]}
+    assert scaled(content, "x") == ({"a": 1, "list": [{"b": 2}]}, [])
 
 
 @pytest.mark.parametrize(

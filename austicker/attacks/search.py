@@ -59,6 +59,7 @@ class Judge:
 
 CLOSEST = Judge()
 
+
 class Attack(Protocol):
     """Tries to change what a recogniser answers.
 

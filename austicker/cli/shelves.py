@@ -10,6 +10,9 @@ import typer
 
 from austicker.cli.options import AsJson, show
 
+PATCH = "plain patch"
+"""What an attack makes that wears no sticker and searches a place all the same."""
+
 if TYPE_CHECKING:
     from austicker.attacks.search import Attack
     from austicker.foreign.kinds import Kind
@@ -32,9 +35,9 @@ def protocols(as_json: AsJson = False) -> None:
 def models(as_json: AsJson = False) -> None:
     """List the recognisers: those trained here with their published recipes, and the kinds trained elsewhere."""
     from austicker.foreign import FOREIGN
-    from austicker.models import MODELS, published
+    from austicker.models import MODELS, access, own_settings
 
-    own = {name: dict(published(name)) for name in MODELS.names()}
+    own = {name: {"access": access(name)} | own_settings(name) for name in MODELS.names()}
     show(own | {name: _kind(FOREIGN[name]) for name in FOREIGN.names()}, as_json)
 
 
@@ -64,10 +67,16 @@ def _attack(attack: Attack, as_json: bool) -> dict[str, Any]:
     return {
         "access": attack.access,
         "most queries": settings.queries,
-        "place": "searched" if attack.searches else "the job's placements",
-        "wears": "the job's stickers" if attack.wears else "a patch of its own",
+        "place": _place(attack),
+        "wears": "the job's stickers" if attack.wears else f"no sticker (it makes {attack.makes})",
         "settings": values if as_json else ", ".join(f"{key} = {value}" for key, value in values.items()) or "none",
     }
+
+
+def _place(attack: Attack) -> str:
+    if not attack.searches:
+        return "the job's placements"
+    return "searched" if attack.wears or attack.makes == PATCH else "none"
 
 
 def stickers(as_json: AsJson = False) -> None:

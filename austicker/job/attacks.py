@@ -41,9 +41,7 @@ def checked_attack(choice: AttackChoice, default_budget: int | None, where: str,
         raise AustickerError(f"'random_draws = {choice.random_draws}' in {where} must be at least 1.")
     names = _stickers(attack, choice, where, folder)
     if choice.surrogate is not None and attack.access != "gradients":
-        raise AustickerError(
-            f"Attack '{choice.name}' in {where} takes no gradients: leave out its 'surrogate'."
-        )
+        raise AustickerError(f"Attack '{choice.name}' in {where} takes no gradients: leave out its 'surrogate'.")
     own = choice.budget if choice.budget is not None else default_budget
     _check_budget(own, f"The budget of attack '{choice.name}' in {where}")
     settings, budget = _settings(attack, choice, own, where)

@@ -10,7 +10,7 @@ from typing import Any
 
 from austicker.job.checking import check
 from austicker.job.records import Job
-from austicker.job.scaling import scaled
+from austicker.job.scaling import in_words, scaled
 from austicker.types import AustickerError
 
 
@@ -40,9 +40,11 @@ def read(path: Path, settings: Sequence[str] = ()) -> Job:
     # The scale first: what the command line says of a value goes before what a reduced job does.
     for setting in (one for one in settings if one.startswith("scale=")):
         _override(content, setting)
-    content = scaled(content, str(path))
+    content, reductions = scaled(content, str(path))
     for setting in (one for one in settings if not one.startswith("scale=")):
         _override(content, setting)
+    if reductions:
+        content["reductions"] = [*content.get("reductions", ()), *in_words(content, reductions)]
     return check(content, str(path), path.parent)
 
 

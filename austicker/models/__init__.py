@@ -111,6 +111,16 @@ def published(name: str) -> dict[str, Any]:
     return values | {"drops": tuple((done, factor) for done, factor in values["drops"])}
 
 
+def own_settings(name: str) -> dict[str, Any]:
+    """Returns of the published recipe what a job may set.
+
+    Raises:
+        AustickerError: the model is unknown, or its class gives no full `RECIPE`.
+    """
+    recipe, values = _recipe(name), published(name)
+    return {key: values[key] for key in FIELDS if recipe.get(key) is not None and key != "poison"}
+
+
 def settings(name: str, **overrides: object) -> ModelSettings:
     """Returns the published settings of a model with some of them replaced.
 
@@ -123,7 +133,7 @@ def settings(name: str, **overrides: object) -> ModelSettings:
     recipe, defaults = _recipe(name), published(name)
     limits = LIMITS | dict(recipe.get("limits", {}))
     label = overrides.pop("label", None)
-    own = [key for key in FIELDS if recipe.get(key) is not None and key != "poison"]
+    own = list(own_settings(name))
     for key, value in overrides.items():
         if key in FIELDS and key not in own and value not in (defaults[key], None, []):
             raise AustickerError(f"Model '{name}' has no setting '{key}'; it has {', '.join(own)}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -84,7 +83,5 @@ class LandmarkMemory:
 
 @cache
 def landmark_memory(name: LandmarkerName) -> LandmarkMemory:
-    """Returns this process' memory of a landmarker, which is closed when the process ends."""
-    memory = LandmarkMemory(partial(landmarker, name))
-    atexit.register(memory.close)  # its native threads must not outlive the interpreter
-    return memory
+    """Returns this process' memory of a landmarker, which closes itself when the process ends."""
+    return LandmarkMemory(partial(landmarker, name))

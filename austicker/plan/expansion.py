@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from austicker import choices, corpora, folds, foreign, identity, placements, poisoning, protocols, stickers
 from austicker.attacks import ATTACKS
@@ -42,9 +42,19 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
             if isinstance(settings, ModelSettings) and settings.poison is not None:
                 poisoning.check(study.corpus, settings.poison)
         for fold in divided[name]:
+            read = _read_by_placements(job, study.corpus, fold)
             for settings, chosen, _ in meetings:
                 for seed in job.seeds if chosen else ():
-                    bare = _shard(job, study.corpus, fold, settings, seed)
+                    weights = weights_identity(study.corpus, fold, settings, seed)
+                    bare = Shard(
+                        corpus=study.corpus.name,
+                        fold=fold,
+                        settings=settings,
+                        seed=seed,
+                        weights=weights,
+                        attacks={},
+                        **read,
+                    )
                     on = _surrogates(job, study.corpus, bare, chosen)
                     bare = replace(bare, surrogates=on)
                     shards.append(replace(bare, attacks=_cells(job, study.corpus, bare, chosen, art)))
@@ -144,18 +154,10 @@ def open_choice(choice: CorpusChoice, progress: Progress = corpora.silent) -> Co
     return corpora.open_corpus(choice.name, root, progress, choice.landmarks)
 
 
-def _shard(job: Job, corpus: Corpus, fold: Fold, settings: ModelSettings | ForeignSettings, seed: int) -> Shard:
-    """Returns a shard whose cells are still to be named."""
-    return Shard(
-        corpus=corpus.name,
-        fold=fold,
-        settings=settings,
-        seed=seed,
-        weights=weights_identity(corpus, fold, settings, seed),
-        graph=identity.of_graph(corpus, fold, job.discovery),
-        choices={kind: identity.of_choice(corpus, fold, job.discovery, kind) for kind in choices.KINDS},
-        attacks={},
-    )
+def _read_by_placements(job: Job, corpus: Corpus, fold: Fold) -> dict[str, Any]:
+    """Returns what placements may read of a fold, as a shard names it; the same for all recognisers and seeds."""
+    chosen = {kind: identity.of_choice(corpus, fold, job.discovery, kind) for kind in choices.KINDS}
+    return {"graph": identity.of_graph(corpus, fold, job.discovery), "choices": chosen}
 
 
 def weights_identity(corpus: Corpus, fold: Fold, settings: ModelSettings | ForeignSettings, seed: int) -> str:

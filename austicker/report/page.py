@@ -46,7 +46,7 @@ def _reduced(context: Context) -> list[tuple[str, str]]:
     for label, model in sorted(context.models.items()):
         if model.reduced:
             kinds.setdefault(model.reduced, []).append(label)
-    return [(", ".join(labels), reduced) for reduced, labels in kinds.items()]
+    return [("; ".join(labels), reduced) for reduced, labels in kinds.items()]
 
 
 def _data_uri(png: bytes) -> str:

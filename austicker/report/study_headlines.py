@@ -27,7 +27,7 @@ def study_headlines(sheets: Mapping[str, Sheet]) -> list[Headline]:
 
 
 def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f} points".replace("-", "−")
+    return f"{round(100 * difference, 1) + 0.0:+.1f} points".replace("-", "−")
 
 
 def _repeats(count: int) -> str:
