@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from austicker.faces import versions
 from austicker.foreign import ForeignSettings, is_file
 from austicker.types import Clip, Corpus, DiscoverySettings, Fold, ModelSettings
 
@@ -37,6 +38,8 @@ def _valued(settings: ModelSettings | DiscoverySettings) -> dict[str, Any]:
 def of_model(corpus: Corpus, fold: Fold, settings: ModelSettings, seed: int) -> str:
     """Returns the identity of trained weights; the label is a name, not an input, and so is a setting without value."""
     recipe = {key: value for key, value in _valued(settings).items() if key != "label"}
+    if settings.landmarks is not None:
+        recipe["landmarks"] = [settings.landmarks, versions(settings.landmarks)]
     held_out = named(corpus.clips, fold.test) if settings.selection == "oracle-epoch" else []
     return digest(
         "model",

@@ -94,6 +94,7 @@ class ShardData:
         from austicker import training
 
         self.victim, self.device, self.size = victim, device, corpus.size
+        self.classes = len(corpus.labels)
         self.clips = [corpus.clips[position] for position in positions]
         indices = [victim.frame_indices(clip) for clip in self.clips]
         self.frames = training.pixels(corpus, positions, indices, victim.colour, device)
@@ -163,7 +164,9 @@ class ShardData:
         """
         cells = [_cell(attack, sticker, f"region/{name}") for name in regions.NAMES]
         found: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        for row in self.verdicts(attack, cells):  # cell by cell, so each clip's regions come in table order
+        for row in self.verdicts(
+            replace(attack, hides="label"), cells
+        ):  # cell by cell, so each clip's regions come in table order
             error = float(row.attacked_pred != row.label)
             found[row.clip].append((error, 1 - error if row.attacked_score is None else row.attacked_score))
         return dict(found)
@@ -269,8 +272,9 @@ class ShardData:
         }
 
     def _goal(self, attack: AttackChoice, index: int) -> int:
-        """Returns the class that an attack on a clip is to hide."""
-        return int(self.clean[index].argmax()) if attack.hides == "answer" else self.clips[index].label
+        """Returns the class that an attack on a clip is to hide: the true one too where no face was found in it."""
+        answer, label = int(self.clean[index].argmax()), self.clips[index].label
+        return answer if attack.hides == "answer" and answer < self.classes else label
 
     def _answered(
         self, attack: AttackChoice, index: int, record: tuple[NDArray[np.int64], NDArray[np.float32]], at: int

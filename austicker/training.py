@@ -183,7 +183,11 @@ def _fitted(
     """Learns in one go."""
     plan = np.array([[recogniser.frame_indices(corpus.clips[position]) for position in positions]], dtype=np.int64)
     frames, rows = _resized_once(recogniser, corpus, positions, plan, device)
-    frames, classes = frames[rows[0]], len(corpus.labels)
+    if not torch.equal(rows[0, :, 0], torch.arange(len(frames), device=device)) or plan.shape[2] > 1:
+        frames = frames[rows[0]]
+    else:
+        frames = frames[:, None]  # one frame of each clip, in their order: not copied
+    classes = len(corpus.labels)
     labels = torch.tensor([corpus.clips[position].label for position in positions], device=device)
     return Trained(
         recogniser=recogniser,
@@ -321,14 +325,18 @@ def _resized_once(
     length = int(plan.max()) + 1
     keys = plan + length * np.arange(len(positions))[:, None]
     wanted, rows = np.unique(keys, return_inverse=True)
-    resized = []
+    resized: Tensor | None = None  # made at the first chunk, which tells its shape: a list of chunks would double it
     for start in range(0, len(wanted), CHUNK):
         clips, frames = np.divmod(wanted[start : start + CHUNK], length)
         gathered = pixels(
             corpus, np.asarray(positions)[clips].tolist(), frames[:, None].tolist(), recogniser.colour, device
         )
-        resized.append(recogniser.resize(gathered).squeeze(1))
-    return torch.cat(resized), torch.from_numpy(rows.reshape(plan.shape)).to(device)
+        chunk = recogniser.resize(gathered).squeeze(1)
+        if resized is None:
+            resized = chunk.new_empty((len(wanted), *chunk.shape[1:]))
+        resized[start : start + CHUNK] = chunk
+    assert resized is not None  # nosec B101 # there are clips
+    return resized, torch.from_numpy(rows.reshape(plan.shape)).to(device)
 
 
 def _demand_clips(recogniser: Recogniser, corpus: Corpus, positions: Sequence[int]) -> None:

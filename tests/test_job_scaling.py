@@ -67,6 +67,10 @@ def test_nothing_is_reduced_without_the_scale():
         ("repeats = 30", "repeats = 30\nseeds = [1]", "both 'seeds' and 'repeats'"),
         ("{ repeats = 2 }", "{ repeats = 0 }", "'repeats = 0'"),
         ('scale = "reduced"', 'scale = "reduce"', "did you mean 'reduced'"),
+        ("{ folds = 2 }", "{ settings = { a = 1 } }", "smaller values, not of tables"),
+        ('name = "x"', 'name = "x"\nreductions = ["lie"]', "'reductions' in .* leave it out"),
+        ('label = "s"', 'label = "s", poisoned = ["a"], poison = { attack = ["x"] }', "is none for training"),
+        ('label = "s"', 'label = "s", poison = { emotion = "a" }', "has a 'poison' but no class"),
         ("{ folds = 2 }", "{ test_per_class = 0 }", "'test_per_class = 0'"),
         ('surrogate = "s"', 'surrogate = "t"', "Surrogate 't' .* is no model of the job"),
         ('{ name = "clean" }', '{ name = "clean", surrogate = "s" }', "takes no gradients"),
@@ -85,6 +89,11 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(tmp_path, old, new, matc
     with pytest.raises(AustickerError, match=match) as refused:
         job(tmp_path, text.replace(old, new))
     assert "\n" not in str(refused.value)
+
+
+def test_a_reduced_value_is_set_without_its_table(tmp_path):
+    with pytest.raises(AustickerError, match="set 'corpora.0.folds', which goes before"):
+        job(tmp_path, JOB, "corpora.0.reduced.folds=3")
 
 
 def test_poisoned_classes_are_recognisers_of_their_own(tmp_path):

@@ -52,6 +52,7 @@ from austicker.report.split_table import split
 from austicker.report.study import described
 from austicker.report.study_headlines import study_headlines
 from austicker.report.study_sheets import study_sheets
+from austicker.report.tables import metrics
 from austicker.report.times import times
 from austicker.report.visibility_table import visibility
 from austicker.report.writing import tables_of
@@ -452,3 +453,15 @@ def test_the_page_of_a_study_without_stickers(tmp_path: Path) -> None:
         assert words not in page
     for words in ("Success of every attack", "Accuracy by class", "What hiding costs"):
         assert words in page
+
+
+def test_protocols_side_by_side_are_tracked_apart():
+    rows = landmarks()
+    model, corpus = rows["model"][0], rows["corpus"][0]
+    found = metrics(rows)[model, corpus]
+    for protocol in (FRAME, APART):
+        own = rows.filter((pl.col("protocol") == protocol) & (pl.col("model") == model))
+        right = own.select((pl.col("clean_pred") == pl.col("label")).mean()).item()
+        assert found[f"clean_accuracy.{protocol}"] == pytest.approx(right)
+    assert "clean_accuracy" not in found
+    assert "clean_accuracy" in metrics(fer())[fer()["model"][0], fer()["corpus"][0]]

@@ -58,6 +58,9 @@ def test_a_gradient_is_a_query_and_one_of_a_surrogate_is_none():
     own = Oracle(asked(), [0, 0, 0], access="gradients", budget=2)
     ATTACKS["fgsm"](own, one, Settings())
     assert own.ledger.queries.tolist() == [2, 2, 2]
+    # The clean picture is of class 1 already: only the second query, the attacked picture, may count as a success.
+    assert linear(one.frames).argmax(1).tolist() == [1, 1, 1]
+    assert own.ledger.success_at.tolist() == [2, 2, 2]
     lent = Oracle(asked(surrogate=True), [0, 0, 0], access="gradients", budget=2)
     attempts = ATTACKS["fgsm"](lent, one, Settings())
     assert lent.ledger.queries.tolist() == attempts.at.tolist() == [1, 1, 1]

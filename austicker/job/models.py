@@ -49,7 +49,7 @@ def _entries(choice: dict[str, Any], where: str, folder: Path) -> list[Entry]:
     poisoned = choice.pop("poisoned", None)
     poison = choice.pop("poison", None)
     settings = _model(choice, where, folder)
-    if isinstance(settings, ModelSettings) and isinstance(poison, dict) and "emotion" in poison:  # as records have it
+    if isinstance(settings, ModelSettings) and _is_record(poison):
         given = {"attack": poison["attack"], **dict(poison["settings"])}
         known = _poison(given, poison["emotion"], settings.label, where)
         return [Entry(settings=replace(settings, poison=known), given=lists)]
@@ -69,6 +69,14 @@ def _entries(choice: dict[str, Any], where: str, folder: Path) -> list[Entry]:
     return made
 
 
+def _is_record(poison: Any) -> bool:
+    """Tells the poison of a canonical record, which names its class, from a table of a job file."""
+    if not isinstance(poison, dict) or poison.keys() != {"attack", "emotion", "settings"}:
+        return False
+    pairs = poison["settings"]
+    return isinstance(pairs, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
+
+
 def _poison(given: Any, emotion: str, label: str, where: str) -> Poison:
     """Returns a poison with every setting filled in."""
     if not isinstance(given, dict):
@@ -77,11 +85,11 @@ def _poison(given: Any, emotion: str, label: str, where: str) -> Poison:
         )
     values = dict(given)
     name = values.pop("attack", POISON)
-    if name not in boxes.BOXES:
+    if not isinstance(name, str) or name not in boxes.BOXES:
         hint = nearest(str(name), boxes.BOXES) or f"; known: {', '.join(boxes.BOXES)}"
         raise AustickerError(f"Attack {name!r} of the poison of model '{label}' in {where} is none for training{hint}.")
     try:
-        settings = pydantic.TypeAdapter(boxes.BOXES[name]).validate_json(json.dumps(values), strict=True)
+        settings = pydantic.TypeAdapter(boxes.BOXES[name]).validate_json(json.dumps(values, default=str), strict=True)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from austicker.job.checking import check
 from austicker.job.records import Job
-from austicker.job.scaling import in_words, scaled
+from austicker.job.scaling import REDUCED, in_words, scaled
 from austicker.types import AustickerError
 
 
@@ -37,6 +37,8 @@ def read(path: Path, settings: Sequence[str] = ()) -> Job:
         raise AustickerError(f"The job file '{path}' is not valid JSON: {error}.") from error
     if not isinstance(content, dict):
         raise AustickerError(f"The job file '{path}' holds no table of keys and values.")
+    if "reductions" in content and path.suffix != ".json":
+        raise AustickerError(f"'reductions' in {path} is what the program says of 'reduced' tables: leave it out.")
     # The scale first: what the command line says of a value goes before what a reduced job does.
     for setting in (one for one in settings if one.startswith("scale=")):
         _override(content, setting)
@@ -57,6 +59,9 @@ def _override(content: dict[str, Any], setting: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
+    if REDUCED in key.split("."):
+        plain = ".".join(part for part in key.split(".") if part != REDUCED)
+        raise AustickerError(f"'--set {setting}': set '{plain}', which goes before what a reduced job says.")
     place: Any = content
     *parents, last = key.split(".")
     try:

@@ -32,7 +32,7 @@ def scaled(content: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list
     Otherwise they are left out.
 
     Raises:
-        AustickerError: a `reduced` is no table.
+        AustickerError: a `reduced` is no table, or holds tables.
     """
     made: list[Reduction] = []
     wanted = content.get("scale") == REDUCED
@@ -64,9 +64,9 @@ def _table(
 ) -> dict[str, Any]:
     own = {key: _value(value, (*place, key), made, wanted, where) for key, value in table.items() if key != REDUCED}
     smaller = table.get(REDUCED, {})
-    if not isinstance(smaller, Mapping):
+    if not isinstance(smaller, Mapping) or any(isinstance(value, Mapping) for value in smaller.values()):
         name = ".".join(map(str, (*place, REDUCED)))
-        raise AustickerError(f"'{name}' in {where} must be a table of keys and smaller values.")
+        raise AustickerError(f"'{name}' in {where} must be a table of keys and smaller values, not of tables.")
     if not wanted:
         return own
     made += [Reduction(place=place, key=key, before=(own[key],) if key in own else ()) for key in smaller]

@@ -184,9 +184,12 @@ class LandmarkForest(Fitted):
         return self._spared_s
 
     def _search(self, resized: Tensor) -> Search:
-        # (n, 1, c, h, w) -> (n, h, w, 3)
-        pictures = resized[:, 0].round().clamp(0, 255).byte().movedim(1, -1).expand(-1, -1, -1, 3)
-        return self._memory.search(pictures.cpu().numpy())
+        # (n, 1, c, h, w) -> (h, w, 3), one after the other: thousands of pictures at once would be copied
+        pictures = (
+            picture[0].round().clamp(0, 255).byte().movedim(0, -1).expand(-1, -1, 3).cpu().numpy()
+            for picture in resized
+        )
+        return self._memory.search(pictures)
 
 
 def _depth(roots: Tensor, branches: Tensor) -> int:

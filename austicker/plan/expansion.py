@@ -38,8 +38,8 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
             if set(parts[name]) <= set(job.only.get(settings.label, parts[name]))
         ]
         skipped |= {sentence: None for *_, refused in meetings for sentence in refused}
-        for settings in job.models:
-            if isinstance(settings, ModelSettings) and settings.poison is not None:
+        for settings, chosen, _ in meetings:
+            if chosen and isinstance(settings, ModelSettings) and settings.poison is not None:
                 poisoning.check(study.corpus, settings.poison)
         for fold in divided[name]:
             read = _read_by_placements(job, study.corpus, fold)

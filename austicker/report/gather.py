@@ -135,17 +135,19 @@ def _model_info(store: Store, settings: ModelSettings | ForeignSettings, weights
 def _read(store: Store, key: str) -> dict[str, Any]:
     """Returns a readable record that the report can do without, empty where it is missing or damaged."""
     try:
-        return store.read_json(key)
+        record = store.read_json(key)
     except Unreadable:
         return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _seconds(records: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Returns the mean wall clock of trainings and of answers, where all were measured."""
-    if not records or not all(record.keys() >= {"training", "answering"} for record in records):
+    """Returns the mean wall clock of trainings and of answers, over those that were measured."""
+    measured = [record for record in records if record.keys() >= {"training", "answering"}]
+    if not measured:
         return {}
-    means = {key: sum(one[key] for one in records) / len(records) for key in ("training", "answering")}
-    return {**means, "trainings": len(records)}
+    means = {key: sum(one[key] for one in measured) / len(measured) for key in ("training", "answering")}
+    return {**means, "trainings": len(measured)}
 
 
 def _opened(job: Job, infos: Mapping[str, CorpusInfo], faces: bool) -> list[Corpus]:

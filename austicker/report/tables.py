@@ -80,15 +80,23 @@ def leaderboard(verdicts: pl.DataFrame) -> pl.DataFrame:
 def metrics(verdicts: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
     """Returns what tracking mirrors, by (model, corpus): accuracy, baseline, and rates per placement family.
 
-    A missing rate has no entry, and neither has a placement that had no answer on any clip.
+    A missing rate has no entry, and neither has a placement that had no answer on any clip. Where one corpus was run by
+    several protocols, the names end with the protocol: their clips are not pooled.
     """
     found: dict[tuple[str, str], dict[str, float]] = {}
+    keys = ("model", "corpus", "protocol")
+    several = verdicts.group_by("corpus").agg(pl.col("protocol").n_unique())
+    divided = {corpus for corpus, count in several.iter_rows() if count > 1}
+
+    def put(row: dict[str, object], values: dict[str, object]) -> None:
+        end = f".{row['protocol']}" if row["corpus"] in divided else ""
+        group = found.setdefault((str(row["model"]), str(row["corpus"])), {})
+        group |= {f"{name}{end}": float(str(value)) for name, value in values.items() if value is not None}
+
     per_family = verdicts.filter(placements.answered()).with_columns(placements.family())
     names = ("error_asr", "flip_asr", "accuracy_drop", "queries_mean")
-    for row in success_rates(per_family, "model", "corpus", "family").iter_rows(named=True):
-        group = found.setdefault((row["model"], row["corpus"]), {})
-        group |= {f"{name}.{row['family']}": row[name] for name in names if row[name] is not None}
-    for row in success_rates(verdicts, "model", "corpus").iter_rows(named=True):
-        whole = {name: row[name] for name in ("clean_accuracy", "majority_baseline", "clean_uf1", "clean_uar")}
-        found[row["model"], row["corpus"]] |= {name: value for name, value in whole.items() if value is not None}
+    for row in success_rates(per_family, *keys, "family").iter_rows(named=True):
+        put(row, {f"{name}.{row['family']}": row[name] for name in names})
+    for row in success_rates(verdicts, *keys).iter_rows(named=True):
+        put(row, {name: row[name] for name in ("clean_accuracy", "majority_baseline", "clean_uf1", "clean_uar")})
     return found

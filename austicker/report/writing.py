@@ -76,7 +76,8 @@ def tables_of(verdicts: pl.DataFrame, context: Context) -> dict[str, Sheet]:
         Sheet(
             name="success_curves",
             table=curves.success_curves(verdicts),
-            caption="Share of the clips asked that so many queries hid; intervals at a few of them.",
+            caption="Share of the clips asked that so many queries hid; intervals at a few of them. An attack with "
+            "hides = 'answer' hid the recogniser's own answer to the clean clip, others the true class.",
         ),
         Sheet(
             name="comparisons",

@@ -23,7 +23,9 @@ def zero_gradient(verdicts: pl.DataFrame, context: Context) -> pl.DataFrame:
         .agg(
             made_on,
             (pl.col("changed") == 0).mean().alias("unchanged_share"),
-            (pl.col("clean_score") >= 1).mean().alias("certain_share"),
+            pl.when(pl.coalesce("surrogate", "model").eq(pl.col("model")).all())
+            .then((pl.col("clean_score") >= 1).mean())
+            .alias("certain_share"),
             pl.len().cast(pl.Int64).alias("n_clips"),
             pl.col("seed").n_unique().cast(pl.Int64).alias("repeats"),
         )

@@ -12,9 +12,10 @@ included. It is not asked again at the end of each generation: the answer is kno
 All offspring of a face are moved side by side: their copies are one population.
 
 Success is an answer other than the class to hide. The paper's is an answer other than that to the picture as it was;
-both are the same where that was right.
+both are the same where that was right, and everywhere where the job's attack hides the answer (`hides = "answer"`).
 
 Not as in the public code:
+- SSIM has Gaussian windows, as it has for every attack here; theirs are uniform, 7 pixels wide.
 - It moves every parameter by the first parameter's slope. Here each goes by its own.
 - It adds the slope of what is to be minimised, and so climbs. Here it goes down.
 - It holds the noisy copies in their ranges, but the parameters only at the end. Here they are held after each step.
