@@ -109,7 +109,7 @@ def _panels(
             }
             if lines:
                 corpus, method, condition = setting
-                yield f"{condition}: {axis} of {method}, {corpus}", lines
+                yield f"{condition}, {axis}\n{method}, {corpus}", lines
 
 
 def _panel(axes: Axes, lines: Mapping[str, NDArray[np.float64]], protocols: list[str], limit: float) -> None:
