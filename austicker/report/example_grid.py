@@ -29,5 +29,5 @@ def example_grid(rows: Sequence[Sequence[tuple[str, Bytes]]]) -> Figure | None:
     for line, row in zip(grid, rows, strict=True):
         for axes, (caption, picture) in zip(line, row, strict=False):
             axes.imshow(picture, interpolation="nearest")
-            axes.set_title(caption.replace(": ", ":\n"), fontsize=11, loc="center")
+            axes.set_title(caption.replace(": ", ":\n"), fontsize=13, loc="center")
     return made

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ENLARGE = 2
 """Example pictures are shown at this multiple of the corpus' resolution."""
-GRID_ROWS = 6
+GRID_ROWS = 4
 """Faces of the grid of examples."""
 Names = Mapping[str, Mapping[str, str]]
 """By corpus, the names under which its people and their clips are shown."""

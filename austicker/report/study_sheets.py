@@ -98,7 +98,8 @@ def _landmarks(verdicts: pl.DataFrame, context: Context) -> list[Sheet]:
             "landmark_shift",
             landmark_shift(verdicts, context),
             "How far the forest's features moved, in pixels of the aligned face, over all landmarks of the clips in "
-            "which a face was found before and after. 'faceless share' is of all clips.",
+            "which a face was found before and after; offsets from the centroid have a mean of 0 whatever moved. "
+            "'faceless share' is of all clips.",
         ),
         _times(context),
     ]
