@@ -37,6 +37,7 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmark_scale.py
 	$(BIN)/python tests/benchmark_discovery.py
 	$(BIN)/python tests/benchmark_searches.py
+	$(BIN)/python tests/benchmark_filters.py
 	$(BIN)/python tests/benchmark_prepare.py
 
 check: $(STAMP)

@@ -46,13 +46,14 @@ def save(trained: Trained, store: Store, identity: str) -> None:
     record["sha256"] = _checksum(record, tensors)
     content = safetensors.torch.save(tensors, metadata={_RECORD: json.dumps(record, allow_nan=False)})
     key = layout.weights(identity)
+    # First: weights that are there are not trained again, and whoever dies on the way leaves none.
+    store.write_json(layout.times(identity), dict(trained.seconds))
     if not store.create(key, content):
         try:
             record, _ = _opened(store.read(key))
         except (Unreadable, *_DAMAGED):
             store.write(key, content)
     store.write_json(layout.training_record(identity), record)
-    store.write_json(layout.times(identity), dict(trained.seconds))
 
 
 def complete(store: Store, identity: str) -> None:

@@ -310,7 +310,7 @@ def test_the_histogram_is_of_both_axes(study: pl.DataFrame) -> None:
     with canvas.style():
         made = landmark_shift.landmark_shift_figure(study, landmarks_context())
     assert made is not None
-    assert [axes.get_title(loc="left").split(" of ")[0] for axes in made.axes] == ["FGSM: x", "FGSM: y"]
+    assert [axes.get_title(loc="left").split("\n")[0] for axes in made.axes] == ["FGSM, x", "FGSM, y"]
     for axes, expected in zip(made.axes, SHIFT, strict=True):
         heights, edges, _ = axes.patches[0].get_data()
         place = int(np.argmax(heights))
