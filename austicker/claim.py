@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from austicker import __version__, identity, protocols, stages
+from austicker import __version__, findings, identity, protocols
 from austicker.corpora import packed
 from austicker.foreign import ForeignSettings
 from austicker.job import AttackChoice, Job
@@ -35,7 +35,7 @@ def own_record(store: Store, job: Job) -> dict[str, Any]:
         if any(name not in layout.PARTS for name in names):
             raise AustickerError(f"'{store}' is not empty and holds no job: name a new place with --store.")
         return {}
-    record = stages.read_job(store)
+    record = findings.read_job(store)
     there = record["job"]["name"]
     if there != job.name:
         raise AustickerError(f"The store '{store}' is that of job '{there}', not of '{job.name}': use another --store.")

@@ -12,6 +12,7 @@ import numpy as np
 from austicker import causal, choices, identity, placements, protocols, ready, regions, results, stickers
 from austicker.choices import RegionChoice
 from austicker.corpora.published import open_published
+from austicker.findings import read_choice, read_graph
 from austicker.foreign import ForeignSettings
 from austicker.job import AttackChoice, CorpusChoice, Job, from_record
 from austicker.plan import Tally, Task, open_choice, study_of, weights_identity
@@ -56,15 +57,15 @@ def execute(
     corpus = study.corpus
     fold = next(fold for fold in study.folds if fold.name == task.fold)
     _check_corpus(task, job, corpus, fold)
-    place = _Place(store=store, job=job, corpus=corpus, fold=fold)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    place = _Place(store=store, job=job, corpus=corpus, fold=fold, device=device)
     if task.stage == "discover":
         place.found(task.kinds)
         return Tally()
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if task.stage == "train":
-        _train(task, place, device)
+        place.train(task.model, task.weights)
         return Tally()
-    return _attack(task, place, device)
+    return _attack(task, place)
 
 
 @lru_cache(maxsize=4)
@@ -84,8 +85,8 @@ def forget_corpora() -> None:
     _study.cache_clear()
 
 
-def _settings(task: Task, job: Job) -> ModelSettings | ForeignSettings:
-    return next(settings for settings in job.models if settings.label == task.model)
+def _settings(label: str, job: Job) -> ModelSettings | ForeignSettings:
+    return next(settings for settings in job.models if settings.label == label)
 
 
 def _check_corpus(task: Task, job: Job, corpus: Corpus, fold: Fold) -> None:
@@ -93,7 +94,7 @@ def _check_corpus(task: Task, job: Job, corpus: Corpus, fold: Fold) -> None:
     if task.stage == "discover":
         planned, here = task.graph, identity.of_graph(corpus, fold, job.discovery)
     else:
-        planned, here = task.weights, weights_identity(corpus, fold, _settings(task, job), task.seed)
+        planned, here = task.weights, weights_identity(corpus, fold, _settings(task.model, job), task.seed)
     if planned != here:
         raise AustickerError(
             f"Corpus '{corpus.name}' on this worker is not the one that the job was planned with: give every node the "
@@ -103,12 +104,24 @@ def _check_corpus(task: Task, job: Job, corpus: Corpus, fold: Fold) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """Where a task works: the store, and one fold of a study."""
+    """Where a task works: the store, one fold of a study, and a device."""
 
     store: Store
     job: Job
     corpus: Corpus
     fold: Fold
+    device: str
+
+    def train(self, label: str, weights: str) -> None:
+        """Trains a recogniser of the job, unless sound weights of it are there or it was trained elsewhere."""
+        settings = _settings(label, self.job)
+        if isinstance(settings, ModelSettings):
+            ready.train(self.store, settings, weights, self.corpus, self.fold, self.device)
+
+    def victim(self, label: str, weights: str) -> Victim:
+        """Returns a recogniser of the job, trained here first where another task's weights were lost."""
+        self.train(label, weights)
+        return ready.victim(self.store, _settings(label, self.job), weights, self.corpus.labels, self.device)
 
     def found(self, kinds: Iterable[str]) -> Found:
         """Returns what the store holds of the graph and choices, made here first where it is missing or damaged."""
@@ -139,141 +152,33 @@ class _Place:
             return made
 
 
-def read_choice(store: Store, name: str) -> RegionChoice:
-    """Reads a fold's choice of a region from the store.
-
-    Raises:
-        Unreadable: the file is missing or damaged.
-    """
-    key = layout.choice(name)
-    record = store.read_sealed(key)
-    try:
-        return choices.from_record(record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise store.unreadable(key, "it holds no choice of a region") from error
-
-
-def read_graph(store: Store, graph: str) -> RegionGraph:
-    """Reads a fold's causal graph from the store.
-
-    Raises:
-        AustickerError: the file is missing or damaged.
-    """
-    key = layout.graph(graph)
-    record = store.read_sealed(key)
-    try:
-        for name in ("directed", "undirected", "bidirected"):
-            record[name] = tuple((a, b) for a, b in record[name])
-        for name in ("regions", "dropped", "tied"):
-            record[name] = tuple(record[name])
-        return RegionGraph(**record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise store.unreadable(key, "it holds no graph") from error
-
-
-def read_graphs(store: Store, job_record: Mapping[str, Any]) -> dict[tuple[str, str], RegionGraph]:
-    """Reads the causal graphs of a store's job that are there, by (corpus, fold).
-
-    Raises:
-        AustickerError: a file is damaged.
-    """
-    there = set(store.keys(layout.GRAPHS))
-    return {
-        (corpus, fold): read_graph(store, graph)
-        for corpus, fold, graph in job_record["graphs"]
-        if layout.graph(graph) in there
-    }
-
-
-def read_choices(store: Store, job_record: Mapping[str, Any]) -> dict[tuple[str, str, str], RegionChoice]:
-    """Reads the choices of a region of a store's job that are there, by (corpus, fold, kind).
-
-    Raises:
-        AustickerError: a file is damaged.
-    """
-    there = set(store.keys(layout.CHOICES))
-    return {
-        (corpus, fold, kind): read_choice(store, name)
-        for corpus, fold, kind, name in job_record["choices"]
-        if layout.choice(name) in there
-    }
-
-
-def read_job(store: Store) -> dict[str, Any]:
-    """Reads what `submit` keeps of a store's job; the first contact of whoever only reads a store.
-
-    Raises:
-        AustickerError: there is none, it is damaged, or the store does not answer.
-    """
-    store.reach()
-    if not store.has(layout.JOB):
-        raise AustickerError(f"There is no job in '{store}': name the store that `submit` wrote to.")
-    record = store.read_json(layout.JOB)
-    try:
-        from_record(record["job"])
-        lacking = {
-            "inputs",
-            "cells",
-            "corpora",
-            "graphs",
-            "choices",
-            "skipped",
-            "weights",
-            "provenance",
-        } - record.keys()
-    except (KeyError, TypeError, AttributeError) as error:
-        raise store.unreadable(layout.JOB, "it holds no job") from error
-    if lacking:
-        raise store.unreadable(layout.JOB, "it holds half a job")
-    return record
-
-
-def _train(task: Task, place: _Place, device: str) -> None:
-    settings = _settings(task, place.job)
-    if isinstance(settings, ModelSettings):
-        ready.train(place.store, settings, task.weights, place.corpus, place.fold, device)
-
-
-def _attack(task: Task, place: _Place, device: str) -> Tally:
+def _attack(task: Task, place: _Place) -> Tally:
     store, corpus, fold = place.store, place.corpus, place.fold
     cells = [cell.id for cell in task.cells]
     there = results.read_part(store, corpus.name, cells)
     if there is not None:  # another attempt was faster
         return _tally(there.num_rows, sum(there["queries"].to_pylist()), len(fold.test))
-    settings = _settings(task, place.job)
-    _train(task, place, device)  # where another task's weights were lost
-    victim = ready.victim(store, settings, task.weights, corpus.labels, device)
+    victim = place.victim(task.model, task.weights)
     attack = next(attack for attack in place.job.attacks if attack.label == task.attack)
     needs = [(cell.sticker, kind) for cell in task.cells for kind in placements.needs(cell.placement)]
-    tuned, shown = _tuned(
-        task, place, victim, attack, dict.fromkeys(name for name, kind in needs if kind == "tuned"), device
-    )
-    data = ShardData(victim, corpus, fold.test, place.found(kind for _, kind in needs), device)
-    given = Given(tuned=tuned, surrogate=_surrogate(task, place, attack, device))
-    verdicts = data.verdicts(attack, task.cells, given)
+    wanted = dict.fromkeys(name for name, kind in needs if kind == "tuned")
+    tuned, shown = _tuned(task, place, victim, attack, wanted)
+    surrogate = place.victim(attack.surrogate, task.surrogate) if attack.surrogate and task.surrogate else None
+    data = ShardData(victim, corpus, fold.test, place.found(kind for _, kind in needs), place.device)
+    verdicts = data.verdicts(attack, task.cells, Given(tuned=tuned, surrogate=surrogate))
     results.write_part(store, corpus.name, cells, verdicts)
     return _tally(len(verdicts), sum(verdict.queries for verdict in verdicts), len(fold.test) + shown)
 
 
-def _surrogate(task: Task, place: _Place, attack: AttackChoice, device: str) -> Victim | None:
-    """Returns the recogniser on which an attack makes its pictures, trained here where its weights were lost."""
-    if not task.surrogate:
-        return None
-    settings = next(settings for settings in place.job.models if settings.label == attack.surrogate)
-    if isinstance(settings, ModelSettings):
-        ready.train(place.store, settings, task.surrogate, place.corpus, place.fold, device)
-    return ready.victim(place.store, settings, task.surrogate, place.corpus.labels, device)
-
-
 def _tuned(
-    task: Task, place: _Place, victim: Victim, attack: AttackChoice, names: Collection[str], device: str
+    task: Task, place: _Place, victim: Victim, attack: AttackChoice, names: Collection[str]
 ) -> tuple[dict[str, RegionChoice], int]:
     """Returns by sticker the region that hides most of the fold's training clips, and how many clips that showed."""
     corpus, fold, shown = place.corpus, place.fold, 0
     found: dict[str, RegionChoice] = {}
     if not names:
         return found, shown
-    foreigner = isinstance(_settings(task, place.job), ForeignSettings)
+    foreigner = isinstance(_settings(task.model, place.job), ForeignSettings)
     # One that no fold trained answers the same in every fold: it is asked for all clips once, not for each fold's.
     positions = tuple(range(len(corpus.clips))) if foreigner else fold.train
     worn = {key: getattr(attack, key) for key in ("name", "side", "variant", "bend", "settings")}
@@ -284,7 +189,7 @@ def _tuned(
         try:
             answers = place.store.read_sealed(key)
         except Unreadable:
-            answers = _tuning(corpus, positions, victim, attack, name, device)
+            answers = _tuning(place, positions, victim, attack, name)
             place.store.write_sealed(key, answers)
             shown += len(positions) * (1 + len(regions.NAMES))
         if not wanted:
@@ -298,13 +203,11 @@ def _tuned(
     return found, shown
 
 
-def _tuning(
-    corpus: Corpus, positions: Sequence[int], victim: Victim, attack: AttackChoice, name: str, device: str
-) -> dict[str, Any]:
+def _tuning(place: _Place, positions: Sequence[int], victim: Victim, attack: AttackChoice, name: str) -> dict[str, Any]:
     """Returns `ShardData.tuning` of many clips, few of which are in memory at once."""
     answers: dict[str, Any] = {}
     for start in range(0, len(positions), TUNED_CLIPS):
-        data = ShardData(victim, corpus, positions[start : start + TUNED_CLIPS], Found(), device)
+        data = ShardData(victim, place.corpus, positions[start : start + TUNED_CLIPS], Found(), place.device)
         answers |= data.tuning(attack, name)
     return answers
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from austicker import results, stages
+from austicker import findings, results
 from austicker.progress import Snapshot, duration, from_record
 from austicker.store import Store, layout
 
@@ -20,7 +20,7 @@ def standing(store: Store, clock: Callable[[], float] = time.time) -> dict[str, 
     Raises:
         AustickerError: the store holds no job, or a record in it is damaged.
     """
-    record = stages.read_job(store)
+    record = findings.read_job(store)
     expected = frozenset(record["cells"])
     done = results.done_cells(store) & expected
     models = [key for key in store.keys(layout.MODELS) if key.endswith(".safetensors")]

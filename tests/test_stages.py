@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from test_shard import SIZE, Spotted, faces
 
-from austicker import choices, corpora, foreign, identity, models, plan, regions, results, stages
+from austicker import choices, corpora, findings, foreign, identity, models, plan, regions, results, stages
 from austicker.choices import RegionChoice
 from austicker.job import AttackChoice, CorpusChoice, Job
 from austicker.job.attacks import checked_attack
@@ -134,7 +134,7 @@ def test_discovery_makes_what_cells_need_and_nothing_else(tmp_path, placements, 
             train = [position for position, name in enumerate(SUBJECTS) if name != shard.fold.name]
             seed = identity.seed_of(shard.choices[kind])
             expected = choices.choose(kind, FACES, train, planned.discovery, seed=seed)
-            assert stages.read_choice(store, shard.choices[kind]) == expected
+            assert findings.read_choice(store, shard.choices[kind]) == expected
     assert not [task for task in plan.expand(planned).tasks(store) if task.stage == "discover"]
     assert not SHOWN
 
@@ -155,7 +155,7 @@ def test_a_choice_is_read_again_and_made_again_where_it_is_damaged(tmp_path):
     broken, missing = keys[0], keys[1]
     content = damage(store, broken)
     with pytest.raises(Unreadable, match="checksum"):
-        stages.read_choice(store, layout.stem(broken))
+        findings.read_choice(store, layout.stem(broken))
     gone = store.read(missing)
     store.remove(missing)
     done(store, planned)  # the attacks make what they miss
@@ -168,11 +168,11 @@ def test_a_sealed_file_that_holds_no_choice_is_unreadable(tmp_path):
     store = Store(tmp_path)
     sound = choices.to_record(RegionChoice(kind="motion", winner="chin", scores=(), decided_by="motion"))
     store.write_sealed(layout.choice("sound"), sound)
-    assert stages.read_choice(store, "sound").winner == "chin"
+    assert findings.read_choice(store, "sound").winner == "chin"
     for number, record in enumerate([{}, sound | {"winner": "elbow"}, sound | {"scores": 3}, sound | {"more": 1}]):
         store.write_sealed(layout.choice(str(number)), record)
         with pytest.raises(Unreadable, match="no choice of a region"):
-            stages.read_choice(store, str(number))
+            findings.read_choice(store, str(number))
 
 
 def test_the_clips_of_a_choice_wear_it(tmp_path):
@@ -182,7 +182,7 @@ def test_the_clips_of_a_choice_wear_it(tmp_path):
     rows = results.read_verdicts(store, laid_out.cells)
     for (_, fold, kind), name in laid_out.choices.items():
         assert kind == "motion"
-        chosen = stages.read_choice(store, name).winner
+        chosen = findings.read_choice(store, name).winner
         assert set(rows.filter(rows["fold"] == fold)["region"]) == {chosen}
 
 
@@ -208,9 +208,9 @@ def tuned(store: Store, fold: str, victim: Spotted, model: Any) -> RegionChoice:
     """Returns what is tuned for one fold before a recogniser that is taken for this one."""
     planned = job(model=model)
     shard = next(shard for shard in plan.expand(planned).shards if shard.fold.name == fold)
-    place = stages._Place(store=store, job=planned, corpus=FACES, fold=shard.fold)
+    place = stages._Place(store=store, job=planned, corpus=FACES, fold=shard.fold, device="cpu")
     task = shard.attack(shard.cells)
-    found, _ = stages._tuned(task, place, victim, planned.attacks[0], ["heart"], "cpu")
+    found, _ = stages._tuned(task, place, victim, planned.attacks[0], ["heart"])
     return found["heart"]
 
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from austicker import stages, status
+from austicker import findings, status
 from austicker.progress import Progress, Snapshot
 from austicker.store import Store, layout
 
@@ -14,7 +14,7 @@ from austicker.store import Store, layout
 @pytest.fixture
 def store(tmp_path, monkeypatch) -> Store:
     """A store without cells, whose job needs no reading."""
-    monkeypatch.setattr(stages, "read_job", lambda store: {"job": {"name": "j"}, "cells": ["a", "b"]})
+    monkeypatch.setattr(findings, "read_job", lambda store: {"job": {"name": "j"}, "cells": ["a", "b"]})
     return Store(tmp_path)
 
 

@@ -23,7 +23,6 @@ from picture_trees import (
     affectnet_row,
     ck_names,
     colour_face,
-    photo,
     pixel_text,
     points_of,
     write_affectnet_list,
@@ -36,7 +35,7 @@ from planted_corpus import laid_out
 from test_protocols import made
 
 from austicker import cli, job, models
-from austicker.corpora import affectnet, ckplus, fer2013
+from austicker.corpora import affectnet, ckplus, fer2013, orl
 from austicker.faces import detector
 from austicker.models.landmark_memory import landmark_memory
 from austicker.types import Corpus
@@ -69,7 +68,7 @@ def write_small_ckplus(root: Path) -> None:
     with detector() as detect:
         for number in range(31):
             person, session = number // 3 + 1, number % 3 + 1
-            face = photo(person, session)
+            face = orl.photo(person, session)
             points = points_of(detect, np.repeat(face[:, :, None], 3, axis=2))
             names = ck_names(f"S{person:03d}_{session:03d}", range(1, FRAMES + 1))
             for frame, name in enumerate(names):

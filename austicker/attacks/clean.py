@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from austicker.types import Access
+from austicker.attacks.search import Once
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from austicker.attacks.lockstep import Attempts
     from austicker.attacks.oracle import Oracle
     from austicker.attacks.trials import Trials
 
@@ -58,25 +57,9 @@ class Untouched:
         return {}
 
 
-class Clean:
-    """Shows each clip once."""
-
-    access: Access = "label"
-    settings: type[Any] = Settings
-    searches = True
-    wears = False
-    makes = "nothing"
-    maps = False
-
-    def __call__(self, oracle: Oracle, trials: Trials, settings: Settings) -> Attempts:
-        """Asks for every trial's clip.
-
-        Raises:
-            ValueError: there is no trial.
-        """
-        from austicker.attacks.lockstep import ask_once
-
-        return ask_once(oracle, trials, Untouched(count=len(trials)))
+def untouched(oracle: Oracle, trials: Trials, settings: Settings) -> Untouched:
+    """Returns nothing done to each clip; asks nothing."""
+    return Untouched(count=len(trials))
 
 
-attack = Clean()
+attack = Once(settings=Settings, makes="nothing", propose=untouched)

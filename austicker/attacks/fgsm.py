@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from austicker.types import Access, AustickerError
+from austicker.attacks.search import Once
+from austicker.types import AustickerError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from austicker.attacks.lockstep import Attempts
     from austicker.attacks.oracle import Oracle
     from austicker.attacks.trials import Trials
 
@@ -94,37 +94,19 @@ class Steps:
         return {"recipe": f'{{"epsilon":{self.epsilon:g}}}'}
 
 
-class FastGradientSign:
-    """Takes one step up the loss on each clip."""
+def steps(oracle: Oracle, trials: Trials, settings: Settings) -> Steps:
+    """Returns one step up the loss on each clip, after asking for its gradient."""
+    import torch
 
-    access: Access = "gradients"
-    settings: type[Any] = Settings
-    searches = True
-    wears = False
-    makes = "noise"
-    maps = False
+    from austicker.memory import halving
 
-    def __call__(self, oracle: Oracle, trials: Trials, settings: Settings) -> Attempts:
-        """Attacks every trial.
+    owners = np.arange(len(trials))
 
-        Raises:
-            ValueError: there is no trial.
-        """
-        import torch
+    def signs(rows: slice) -> Tensor:
+        slope = oracle.gradients(trials.clean(owners[rows]), owners[rows])
+        return slope.sign().to(torch.int8).cpu()
 
-        from austicker.attacks.lockstep import ask_once
-        from austicker.memory import halving
-
-        owners = np.arange(len(trials))
-
-        def signs(rows: slice) -> Tensor:
-            slope = oracle.gradients(trials.clean(owners[rows]), owners[rows])
-            return slope.sign().to(torch.int8).cpu()
-
-        found = list(halving(signs, len(trials), trials.batch))
-        if not found:
-            raise ValueError("fgsm needs at least one trial")
-        return ask_once(oracle, trials, Steps(signs=torch.cat(found), epsilon=settings.epsilon))
+    return Steps(signs=torch.cat(list(halving(signs, len(trials), trials.batch))), epsilon=settings.epsilon)
 
 
-attack = FastGradientSign()
+attack = Once(settings=Settings, makes="noise", propose=steps, access="gradients")

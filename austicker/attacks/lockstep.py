@@ -79,13 +79,7 @@ def ask_all(
 
 
 def ask_once(oracle: Oracle, trials: Trials, proposals: Proposal) -> Attempts:
-    """Asks for one proposal on each trial, after whatever was asked before.
-
-    Raises:
-        ValueError: there is no trial.
-    """
-    if not len(trials):
-        raise ValueError("an attack needs at least one trial")
+    """Asks for one proposal on each trial, of which there is one at least, after whatever was asked before."""
     ask_all(oracle, trials, np.arange(len(trials)), proposals)
     return Attempts(looks=proposals, at=oracle.ledger.queries)
 

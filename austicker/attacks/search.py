@@ -1,4 +1,4 @@
-"""A placement search as an attack: what it needs, its settings, and the walk on one face; imports no torch."""
+"""What an attack is, and the two that most are: a search walked on every face, or one proposal; imports no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from austicker.types import Access
 
 if TYPE_CHECKING:
     from austicker.attacks.lockstep import Attempts
-    from austicker.attacks.looks import Face, Walk
+    from austicker.attacks.looks import Face, Proposal, Walk
     from austicker.attacks.oracle import Oracle
     from austicker.attacks.trials import Trials
 
@@ -113,3 +113,33 @@ class Search:
 
     def _begun(self, settings: Any, face: Face) -> Walk:
         return self.walk(face, settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """An attack that makes one proposal for each clip and asks for it.
+
+    Attributes:
+        propose: returns one proposal for each trial, of which there is at least one.
+        wears: as in `Attack`, like `access`, `settings`, `searches`, `makes` and `maps`.
+    """
+
+    settings: type[Any]
+    propose: Callable[[Oracle, Trials, Any], Proposal]
+    access: Access = "label"
+    wears: bool = False
+    makes: str = ""
+    maps: bool = False
+    searches: bool = True
+
+    def __call__(self, oracle: Oracle, trials: Trials, settings: Any) -> Attempts:
+        """Attacks every trial.
+
+        Raises:
+            ValueError: there is no trial.
+        """
+        from austicker.attacks.lockstep import ask_once
+
+        if not len(trials):
+            raise ValueError("an attack needs at least one trial")
+        return ask_once(oracle, trials, self.propose(oracle, trials, settings))

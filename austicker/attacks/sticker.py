@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from austicker import wearing
-from austicker.types import Access
+from austicker.attacks.search import Once
 
 if TYPE_CHECKING:
-    from austicker.attacks.lockstep import Attempts
+    from austicker.attacks.looks import Looks
     from austicker.attacks.oracle import Oracle
     from austicker.attacks.trials import Trials
 
@@ -42,29 +42,16 @@ class Settings:
         return self
 
 
-class Fixed:
-    """Shows each trial's sticker once, where the job's placement puts it."""
+def placed(oracle: Oracle, trials: Trials, settings: Settings) -> Looks:
+    """Returns each trial's sticker where the job's placement puts it, turned and faded; asks nothing.
 
-    access: Access = "label"
-    settings: type[Any] = Settings
-    searches = False
-    wears = True
-    makes = ""
-    maps = False
-
-    def __call__(self, oracle: Oracle, trials: Trials, settings: Settings) -> Attempts:
-        """Attacks every trial.
-
-        Raises:
-            ValueError: there is no trial, or no look for it.
-        """
-        from austicker.attacks.lockstep import ask_once
-
-        if trials.looks is None:
-            raise ValueError("the sticker attack needs a look for each trial")
-        worn = np.full(len(trials), 1.0)
-        looks = replace(trials.looks, rotation=worn * settings.rotation, opacity=worn * settings.opacity)
-        return ask_once(oracle, trials, looks)
+    Raises:
+        ValueError: there is no look for a trial.
+    """
+    if trials.looks is None:
+        raise ValueError("the sticker attack needs a look for each trial")
+    worn = np.full(len(trials), 1.0)
+    return replace(trials.looks, rotation=worn * settings.rotation, opacity=worn * settings.opacity)
 
 
-attack = Fixed()
+attack = Once(settings=Settings, propose=placed, searches=False, wears=True)

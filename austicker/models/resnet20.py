@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from austicker.models.recogniser import Statistics
-from austicker.models.still import StillRecogniser, scaled
+from austicker.models.recogniser import Statistics, scaled
+from austicker.models.still import StillRecogniser
 
 STAGES = (16, 32, 64)
 BLOCKS = 3

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from austicker.models.recogniser import Recogniser, Statistics
+from austicker.models.recogniser import Recogniser, Statistics, scaled
 from austicker.types import Clip
 
 KERNEL_PX = 3
@@ -43,7 +43,7 @@ class STCNNetwork(nn.Module):
 
     def __init__(self, classes: int, width: float, input_px: int, frames: int) -> None:
         super().__init__()
-        filters, hidden = (max(1, round(count * width)) for count in (32, 128))
+        filters, hidden = (scaled(count, width) for count in (32, 128))
         self.convolution = nn.Conv2d(KERNEL_FRAMES, filters, KERNEL_PX)
         side, self.pooled_frames = (input_px - KERNEL_PX + 1) // POOL, (frames - KERNEL_FRAMES + 1) // POOL
         self.used_px = POOL * side + KERNEL_PX - 1

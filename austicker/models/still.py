@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from austicker.models.recogniser import Recogniser, Statistics
+from austicker.models.recogniser import Recogniser, Statistics, to_square
 from austicker.types import Clip
 
 SHIFT = 1 / 16
@@ -24,11 +23,7 @@ class StillRecogniser(Recogniser):
 
     def resize(self, pixels: Tensor) -> Tensor:
         """Resizes to the square input: bilinear, antialiased."""
-        side = self.settings.input_px
-        if pixels.shape[-2:] == (side, side):
-            return pixels
-        resized = F.interpolate(pixels.flatten(0, 1), (side, side), mode="bilinear", antialias=True)
-        return resized.view(*pixels.shape[:3], side, side)
+        return to_square(pixels, self.settings.input_px)
 
     def augment(self, resized: Tensor, generator: torch.Generator) -> Tensor:
         """Mirrors half of the pictures and shifts each by up to a sixteenth; what comes in repeats the edge."""
@@ -48,8 +43,3 @@ class StillRecogniser(Recogniser):
     def undecayed(self, network: nn.Module) -> Iterable[nn.Parameter]:
         """Returns what is no kernel: biases, and scale and shift of batch normalisation."""
         return [parameter for parameter in network.parameters() if parameter.ndim < 2]
-
-
-def scaled(published: int, width: float) -> int:
-    """Returns a channel count times the width."""
-    return max(1, round(published * width))

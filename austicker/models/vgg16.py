@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from austicker.models.recogniser import Statistics
-from austicker.models.still import StillRecogniser, scaled
+from austicker.models.recogniser import Statistics, scaled
+from austicker.models.still import StillRecogniser
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """(channels, convolutions) before each pool."""

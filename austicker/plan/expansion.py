@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,7 +28,8 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
     opened = {choice.name: open_choice(choice, progress) for choice in job.corpora}
     parts = protocols.study_names(job.protocol, tuple(opened))
     studies = {name: study_of(job.protocol, name, job.corpora, opened) for name in parts}
-    divided, shards = {}, []
+    divided: dict[str, tuple[Fold, ...]] = {}
+    shards: list[Shard] = []
     skipped: dict[str, None] = {}
     for name, study in studies.items():
         counts = [choice.folds for choice in job.corpora if choice.name in parts[name] and choice.folds is not None]
@@ -38,26 +40,11 @@ def expand(job: Job, progress: Progress = corpora.silent) -> Plan:
             if set(parts[name]) <= set(job.only.get(settings.label, parts[name]))
         ]
         skipped |= {sentence: None for *_, refused in meetings for sentence in refused}
-        for settings, chosen, _ in meetings:
-            if chosen and isinstance(settings, ModelSettings) and settings.poison is not None:
+        meets = [(settings, chosen) for settings, chosen, _ in meetings if chosen]
+        for settings, _ in meets:
+            if isinstance(settings, ModelSettings) and settings.poison is not None:
                 poisoning.check(study.corpus, settings.poison)
-        for fold in divided[name]:
-            read = _read_by_placements(job, study.corpus, fold)
-            for settings, chosen, _ in meetings:
-                for seed in job.seeds if chosen else ():
-                    weights = weights_identity(study.corpus, fold, settings, seed)
-                    bare = Shard(
-                        corpus=study.corpus.name,
-                        fold=fold,
-                        settings=settings,
-                        seed=seed,
-                        weights=weights,
-                        attacks={},
-                        **read,
-                    )
-                    on = _surrogates(job, study.corpus, bare, chosen)
-                    bare = replace(bare, surrogates=on)
-                    shards.append(replace(bare, attacks=_cells(job, study.corpus, bare, chosen, art)))
+        shards += [shard for fold in divided[name] for shard in _shards(job, study.corpus, fold, meets, art)]
     _check_met(job, shards)
     return Plan(
         job=job,
@@ -95,17 +82,40 @@ def _fitting(
     return tuple(fitting), refused
 
 
-def _surrogates(job: Job, corpus: Corpus, shard: Shard, attacks: Sequence[AttackChoice]) -> dict[str, Surrogate]:
-    """Returns by label of the attack the other recogniser on which it makes its pictures, trained on the same fold."""
+def _shards(
+    job: Job,
+    corpus: Corpus,
+    fold: Fold,
+    meets: Sequence[tuple[ModelSettings | ForeignSettings, Sequence[AttackChoice]]],
+    art: Mapping[str, Sticker],
+) -> Iterator[Shard]:
+    """Yields the shards of a fold: each recogniser with each seed before the attacks that it meets."""
     known = {settings.label: settings for settings in job.models}
-    return {
-        attack.label: Surrogate(
-            settings=known[attack.surrogate],
-            weights=weights_identity(corpus, shard.fold, known[attack.surrogate], shard.seed),
-        )
-        for attack in attacks
-        if attack.surrogate not in (None, shard.settings.label)
-    }
+    read = _read_by_placements(job, corpus, fold)
+
+    @cache  # a surrogate is a recogniser of the job too, and naming one hashes its training clips
+    def weights(label: str, seed: int) -> str:
+        return weights_identity(corpus, fold, known[label], seed)
+
+    for settings, chosen in meets:
+        made_on = {
+            attack.label: attack.surrogate for attack in chosen if attack.surrogate not in (None, settings.label)
+        }
+        for seed in job.seeds:
+            bare = Shard(
+                corpus=corpus.name,
+                fold=fold,
+                settings=settings,
+                seed=seed,
+                weights=weights(settings.label, seed),
+                attacks={},
+                surrogates={
+                    attack: Surrogate(settings=known[label], weights=weights(label, seed))
+                    for attack, label in made_on.items()
+                },
+                **read,
+            )
+            yield replace(bare, attacks=_cells(job, corpus, bare, chosen, art))
 
 
 def _check_met(job: Job, shards: Sequence[Shard]) -> None:

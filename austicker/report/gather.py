@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from austicker import pseudonyms, results
 from austicker.corpora.views import select
+from austicker.findings import read_choices, read_graphs, read_job
 from austicker.foreign import ForeignSettings
 from austicker.job import Job, from_record
 from austicker.models import published
@@ -16,7 +17,6 @@ from austicker.plan import open_choice
 from austicker.planted_truth import against_truth
 from austicker.report.context import Context, CorpusInfo, ModelInfo
 from austicker.report.pictures import Names, pictures_of
-from austicker.stages import read_choices, read_graphs, read_job
 from austicker.store import Store, Unreadable, layout
 from austicker.types import AustickerError, Corpus, ModelSettings
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from austicker.report import placements
@@ -88,10 +90,10 @@ def metrics(verdicts: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
     several = verdicts.group_by("corpus").agg(pl.col("protocol").n_unique())
     divided = {corpus for corpus, count in several.iter_rows() if count > 1}
 
-    def put(row: dict[str, object], values: dict[str, object]) -> None:
+    def put(row: dict[str, Any], values: dict[str, float | None]) -> None:
         end = f".{row['protocol']}" if row["corpus"] in divided else ""
-        group = found.setdefault((str(row["model"]), str(row["corpus"])), {})
-        group |= {f"{name}{end}": float(str(value)) for name, value in values.items() if value is not None}
+        group = found.setdefault((row["model"], row["corpus"]), {})
+        group |= {f"{name}{end}": float(value) for name, value in values.items() if value is not None}
 
     per_family = verdicts.filter(placements.answered()).with_columns(placements.family())
     names = ("error_asr", "flip_asr", "accuracy_drop", "queries_mean")
