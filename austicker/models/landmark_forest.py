@@ -135,7 +135,7 @@ class LandmarkForest(Fitted):
         The picture is rounded and clipped to 8 bits for the landmarker, and gray is repeated to RGB.
         """
         search = self._search(resized)
-        self._spared_s += search.remembered_s
+        self._spared_s += search.spared_s
         return landmark_features(torch.from_numpy(search.points), self._kind).to(resized.device)
 
     def features(self, pixels: Tensor) -> Tensor | None:

@@ -94,7 +94,7 @@ class Recogniser(ABC):
         """Returns how many seconds of work were spared so far because this process remembered their outcome.
 
         A running total: whoever takes a time adds what was spared meanwhile, so that an answer from memory takes as
-        long as it took when it was worked out.
+        long as it took when it was worked out. What this process had to set up once is subtracted.
         """
         return 0.0
 
