@@ -188,7 +188,7 @@ class ShardData:
             name=self.victim.label,
             scores=self.victim.scores,
             logits=self._logits(surrogate),
-            surrogate=surrogate is not None,
+            surrogate=surrogate.label if surrogate else "",
         )
         goals = [face.label for face in trials.faces]
         oracle = Oracle(asked, goals, access=means.access, budget=attack.budget or 1, remembers=attack.remember)

@@ -35,7 +35,7 @@ def small(pixels: list[list[float]], count: int = 1):
     return dataclasses.replace(one, frames=frames, shown=np.ones((count, 1), bool))
 
 
-def asked(surrogate: bool = False) -> Asked:
+def asked(surrogate: str = "") -> Asked:
     return Asked(name="linear", scores=lambda x: linear(x).softmax(1), logits=linear, surrogate=surrogate)
 
 
@@ -61,10 +61,18 @@ def test_a_gradient_is_a_query_and_one_of_a_surrogate_is_none():
     # The clean picture is of class 1 already: only the second query, the attacked picture, may count as a success.
     assert linear(one.frames).argmax(1).tolist() == [1, 1, 1]
     assert own.ledger.success_at.tolist() == [2, 2, 2]
-    lent = Oracle(asked(surrogate=True), [0, 0, 0], access="gradients", budget=2)
+    lent = Oracle(asked(surrogate="lender"), [0, 0, 0], access="gradients", budget=2)
     attempts = ATTACKS["fgsm"](lent, one, Settings())
     assert lent.ledger.queries.tolist() == attempts.at.tolist() == [1, 1, 1]
     assert len(lent.record(0)[0]) == 1
+
+
+def test_nonsense_is_blamed_on_whoever_said_it():
+    one = small([[100.0, 10.0], [50.0, 10.0]])
+    for surrogate, name in (("lender", "Surrogate 'lender'"), ("", "Recogniser 'linear'")):
+        silly = dataclasses.replace(asked(surrogate), logits=lambda frames: linear(frames) / 0)
+        with pytest.raises(AustickerError, match=f"{name} answered with values that are not numbers"):
+            ATTACKS["fgsm"](Oracle(silly, [0], access="gradients", budget=2), one, Settings())
 
 
 def test_a_saturated_recogniser_has_no_gradient_and_its_picture_stays():

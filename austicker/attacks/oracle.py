@@ -31,13 +31,14 @@ class Asked:
         name: the recogniser's, for messages.
         scores: (n, t, c, h, w) floats 0..255 to probabilities (n, classes).
         logits: the same with a gradient to the pixels, or None where the recogniser gives none.
-        surrogate: the logits are those of another recogniser, which the attacker owns: asking it counts nothing.
+        surrogate: name of another recogniser, whose logits they are and which the attacker owns, so that asking it
+            counts nothing; or "".
     """
 
     name: str
     scores: Callable[[Tensor], Tensor]
     logits: Callable[[Tensor], Tensor] | None = None
-    surrogate: bool = False
+    surrogate: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -194,7 +195,7 @@ class Oracle:
         assert self._asked.logits is not None  # nosec B101 # refused when the oracle was made
         with torch.enable_grad():
             pixels = frames.detach().requires_grad_()
-            logits = self._sound(self._asked.logits(pixels), len(frames))
+            logits = self._sound(self._asked.logits(pixels), len(frames), self._asked.surrogate)
             goals = torch.from_numpy(self._goals[owners]).to(logits.device)
             (found,) = torch.autograd.grad(F.cross_entropy(logits, goals, reduction="sum"), pixels)
         return found.detach(), logits
@@ -250,16 +251,17 @@ class Oracle:
         memory.setdefault(key, answer)
         return answer
 
-    def _sound(self, answers: Tensor, count: int) -> Tensor:
+    def _sound(self, answers: Tensor, count: int, surrogate: str = "") -> Tensor:
+        who = f"Surrogate '{surrogate}'" if surrogate else f"Recogniser '{self._asked.name}'"
         if answers.ndim != 2 or len(answers) != count or answers.shape[1] <= self._goals.max():
             raise AustickerError(
-                f"Recogniser '{self._asked.name}' answered {count} clips with values of shape {tuple(answers.shape)}: "
+                f"{who} answered {count} clips with values of shape {tuple(answers.shape)}: "
                 "it must give one row for each clip and one column for each label."
             )
         if not torch.isfinite(answers).all():
             raise AustickerError(
-                f"Recogniser '{self._asked.name}' answered with values that are not numbers (NaN or infinite): check "
-                "its weights and its preprocessing."
+                f"{who} answered with values that are not numbers (NaN or infinite): check its weights and its "
+                "preprocessing."
             )
         return answers
 
