@@ -41,7 +41,7 @@ from austicker.types import Verdict
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.xdist_group("cluster"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Ray's own nodes leave their pipes to the collector
 ]
 
@@ -89,7 +89,7 @@ CELLS, ROWS = 4 * 2 * 6, 4 * 2 * 6 * 6
 TASKS = 4 + 4 * 2 + 4 * 2 * len(ATTACKS)
 """Graphs, trainings, and the attacks on what was trained."""
 TABLES = ("asr", "queries")
-LONG_S = 150.0
+LONG_S = 300.0
 """A command that takes longer hangs."""
 LEAVING_S = 10.0
 """What a command may take to end after a signal."""

@@ -559,6 +559,7 @@ class TestCluster:
         nothing = str(picture(tmp_path / "nothing.png", (0, 0, 0, 0)))
         demo = jobs.read(Path(__file__).parents[1] / "jobs" / "demo.toml")
         (small,) = [settings for settings in demo.models if settings.label == "mmnet-small"]
+        small = dataclasses.replace(small, epochs=12)
         attack = dataclasses.replace(
             demo.attacks[0],
             stickers=(gray, nothing),
@@ -581,7 +582,7 @@ class TestCluster:
         assert one.height == other.height == 36
         assert one["clean"].mean() >= 0.8
         assert one["label"].value_counts()["count"].max() <= 0.5 * one.height
-        # The margin: 5 % of the clips. Measured here: 0.81 against 0.92; another processor trains a little differently.
+        # The margin: 5 % of the clips. Measured here: 0.81 against 0.94; another processor trains a little differently.
         assert one["true_positive"].mean() <= other["true_positive"].mean() - 0.05
         still = found.filter(pl.col("sticker") == "nothing.png")
         assert still["clean_pred"].to_list() == still["attacked_pred"].to_list()

@@ -12,7 +12,7 @@ from faults.injection import HARMLESS, STEPS, Point
 
 WANTED = int(os.environ.get("AUSTICKER_CRASH_POINTS", "50"))
 SEED = int(os.environ.get("AUSTICKER_CRASH_SEED", "2026"))
-RUN_POINTS = 20
+RUN_POINTS = 25
 RUNS = -(-WANTED // RUN_POINTS)
 """Runs over which the points are spread."""
 MOST = 2
