@@ -438,6 +438,8 @@ def test_headlines_say_the_finding() -> None:
     assert "largest loss is under Type B: forest −10.0 points, network −30.0 points" in lost
     assert "Published, at most: forest −0.3 points, network −22.6 points" in lost
     assert "reached by 2 of 3" in texts["Filters: mobilenet on affect"]
+    read = sheets["filters"].table["clean_accuracy"][0]
+    assert f"Of the same pictures as they are it reads {100 * read:.1f} %." in texts["Filters: mobilenet on affect"]
     assert "1.2 standard errors apart on 7,178 pictures: within noise" in texts["Clean, random, causal: vgg on fer"]
     page = render(told, [], {name: sheets[name] for name in ("split", "per_class", "methods_welch")}, {})
     for words in ("repeats: 3 instead of 30", "A reduced run", "See (a) impossible", "Landmarks against pixels"):

@@ -74,9 +74,10 @@ def filters(verdicts: pl.DataFrame, context: Context) -> pl.DataFrame:
         pl.lit(DOUBT).alias("doubt"),
     )
     rates = ("paper_asr", "paper_asr_low", "paper_asr_high", "published_asr", "met", "difference")
-    looks = ("flip_asr", "error_asr", "low", "high", "ssim_mean", "ssim_median", "ssim_5_percent", "psnr_mean")
+    known = ("clean_accuracy", "flip_asr", "error_asr", "low", "high")
+    looks = ("ssim_mean", "ssim_median", "ssim_5_percent", "psnr_mean")
     order = said.sort("corpus", "protocol", "model", "n_filters", "attack")
-    return order.select(*keys, *rates, *looks, "queries_mean", "n_clips", "n_subjects", "doubt")
+    return order.select(*keys, *rates, *known, *looks, "queries_mean", "n_clips", "n_subjects", "doubt")
 
 
 def filter_use(verdicts: pl.DataFrame, context: Context) -> pl.DataFrame:

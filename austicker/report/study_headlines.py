@@ -94,7 +94,9 @@ def _filters(table: pl.DataFrame) -> list[Headline]:
     for (corpus, _, model), part in table.partition_by(keys, as_dict=True, maintain_order=True).items():
         said = [_sequence(row) for row in part.iter_rows(named=True)]
         met = part["met"].sum()
-        text = f"Of the answers, {'; '.join(said)}. Published: above 90 % for each; reached by {met} of {part.height}."
+        right = f"Of the same pictures as they are it reads {percent(part['clean_accuracy'][0])}."
+        beside = f"Published: above 90 % for each; reached by {met} of {part.height}."
+        text = f"Of the answers, {'; '.join(said)}. {right} {beside}"
         found.append(Headline(of=f"Filters: {model} on {corpus}", text=text))
     return found
 
