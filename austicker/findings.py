@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from austicker import choices
 from austicker.choices import RegionChoice
 from austicker.job import from_record
 from austicker.store import Store, layout
 from austicker.types import AustickerError, RegionGraph
+
+T = TypeVar("T")
 
 
 def read_choice(store: Store, name: str) -> RegionChoice:
@@ -18,30 +20,36 @@ def read_choice(store: Store, name: str) -> RegionChoice:
     Raises:
         Unreadable: the file is missing or damaged.
     """
-    key = layout.choice(name)
-    record = store.read_sealed(key)
-    try:
-        return choices.from_record(record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise store.unreadable(key, "it holds no choice of a region") from error
+    return _read(store, layout.choice(name), choices.from_record, "choice of a region")
 
 
-def read_graph(store: Store, graph: str) -> RegionGraph:
+def read_graph(store: Store, name: str) -> RegionGraph:
     """Reads a fold's causal graph from the store.
 
     Raises:
-        AustickerError: the file is missing or damaged.
+        Unreadable: the file is missing or damaged.
     """
-    key = layout.graph(graph)
+    return _read(store, layout.graph(name), _graph, "graph")
+
+
+def _graph(record: Mapping[str, Any]) -> RegionGraph:
+    """Returns a graph of the record that `dataclasses.asdict` gives of it."""
+    edges = {name: tuple((a, b) for a, b in record[name]) for name in ("directed", "undirected", "bidirected")}
+    names = {name: tuple(record[name]) for name in ("regions", "dropped", "tied")}
+    return RegionGraph(**{**record, **edges, **names})
+
+
+def _read(store: Store, key: str, made: Callable[[Mapping[str, Any]], T], noun: str) -> T:
+    """Returns what is made of a sealed record.
+
+    Raises:
+        Unreadable: the file is missing or damaged, or holds something else.
+    """
     record = store.read_sealed(key)
     try:
-        for name in ("directed", "undirected", "bidirected"):
-            record[name] = tuple((a, b) for a, b in record[name])
-        for name in ("regions", "dropped", "tied"):
-            record[name] = tuple(record[name])
-        return RegionGraph(**record)
+        return made(record)
     except (KeyError, TypeError, ValueError) as error:
-        raise store.unreadable(key, "it holds no graph") from error
+        raise store.unreadable(key, f"it holds no {noun}") from error
 
 
 def read_graphs(store: Store, job_record: Mapping[str, Any]) -> dict[tuple[str, str], RegionGraph]:

@@ -22,13 +22,6 @@ label = "tiny"
 width = 0.0625
 input_px = 32
 
-[[models]]
-name = "mmnet"
-label = "dotted"
-width = 0.0625
-input_px = 32
-epochs = 1
-
 [[attacks]]
 name = "clean"
 """

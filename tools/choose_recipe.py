@@ -31,10 +31,9 @@ SEEDS = (0, 1)
 
 def combinations(alternatives: Sequence[str]) -> Iterator[list[str]]:
     """Yields every choice of one value for each of `KEY=VALUE|VALUE`, as `KEY=VALUE`."""
-    keys = [alternative.partition("=")[0] for alternative in alternatives]
-    values = [alternative.partition("=")[2].split("|") for alternative in alternatives]
-    for chosen in product(*values):
-        yield [f"{key}={value}" for key, value in zip(keys, chosen, strict=True)]
+    pairs = [alternative.partition("=")[::2] for alternative in alternatives]
+    for chosen in product(*([f"{key}={value}" for value in values.split("|")] for key, values in pairs)):
+        yield list(chosen)
 
 
 def divided(laid_out: Plan, label: str) -> tuple[Corpus, list[int], list[int]]:
@@ -70,9 +69,8 @@ def accuracy(settings: ModelSettings, corpus: Corpus, learned: list[int], judges
 
 
 def main(path: Path, label: str, alternatives: Sequence[str]) -> None:
-    """Prints a line for each combination."""
-    for chosen in combinations(alternatives):
-        job = jobs.read(path, chosen)
+    """Prints a line for each combination, after all of them were read: a wrong one costs no training."""
+    for chosen, job in [(chosen, jobs.read(path, chosen)) for chosen in combinations(alternatives)]:
         settings = next((one for one in job.models if one.label == label), None)
         if not isinstance(settings, ModelSettings):
             raise AustickerError(f"Job '{job.name}' trains no recogniser '{label}'.")
